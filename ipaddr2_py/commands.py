@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The only door to other programs: query() reads, run() changes, detach() leaves a child behind.
+
+query() starts a program directly, for it is the monitor's hot path; run() goes through the sh
+library, imported on first use.  Both give a Result and never raise for what the program did:
+a non-zero status is data, 127 a missing program, 126 one that cannot be executed, 128+n a signal
+(137 also for one that was ended at the time limit, see Result.timed_out).  Only posix and small C
+modules are imported here, since the agent is started with `python3 -IS`.
+"""
+
+import _signal
+import posix
+import select
+import sys
+import time
+
+#: What PATH gets appended, as the shell agent's ocf-binaries does.
+USUAL_PATH = "/sbin:/bin:/usr/sbin:/usr/bin"
+#: Output kept of one program, in bytes; what comes after it is read and dropped.
+OUTPUT_LIMIT = 4 * 1024 * 1024
+
+ENV = {}            # the environment, names and values as str; filled by load_environment()
+_child_env = {}     # what children get
+_children = set()   # ids of children that end with the agent
+_deadline = None    # on the monotonic clock
+_found = {}         # find()'s memory
+trace = None        # callable(text) while OCF_TRACE_RA is on (see ocf.start_trace)
+
+
+class Terminated(BaseException):
+    """The agent was told to end by a signal; number is the signal's."""
+
+    def __init__(self, number):
+        BaseException.__init__(self, number)
+        self.number = number
+
+
+class Result:
+    """What a program did: rc (exit status), out and err (str), timed_out (bool)."""
+
+    __slots__ = ("rc", "out", "err", "timed_out")
+
+    def __init__(self, rc, out="", err="", timed_out=False):
+        self.rc = rc
+        self.out = out
+        self.err = err
+        self.timed_out = timed_out
+
+
+def load_environment(environ):
+    """Take the process's environment (bytes or str) and derive the children's from it.
+
+    Children run with LC_ALL=C and with the absolute folders of PATH alone, plus the usual ones.
+    """
+    ENV.clear()
+    for name, value in environ.items():
+        ENV[_text(name)] = _text(value)
+    folders = (ENV.get("PATH", "") + ":" + USUAL_PATH).split(":")
+    ENV["PATH"] = ":".join(folder for folder in folders if folder.startswith("/"))
+    _found.clear()
+    _child_env.clear()
+    _child_env.update(ENV)
+    for name in ("LANG", "LANGUAGE"):
+        _child_env.pop(name, None)
+    _child_env["LC_ALL"] = "C"
+
+
+def _text(value):
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+
+
+def to_bytes(text):
+    """The bytes a text stands for, undecodable ones of the environment included."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def find(name):
+    """The absolute path of program `name`, or "" where there is none that can be executed."""
+    if name not in _found:
+        _found[name] = _search(name)
+    return _found[name]
+
+
+def _search(name):
+    if "/" in name:
+        candidates = [name] if name.startswith("/") else []
+    else:
+        candidates = [folder + "/" + name for folder in ENV.get("PATH", "").split(":")]
+    for path in candidates:
+        if name and is_file(path) and posix.access(path, posix.X_OK):
+            return path
+    return ""
+
+
+def is_file(path):
+    """Whether path is a regular file, links followed."""
+    try:
+        return posix.stat(path).st_mode & 0o170000 == 0o100000
+    except (OSError, ValueError):
+        return False
+
+
+def set_deadline(seconds):
+    """From now on every child must end within `seconds`."""
+    global _deadline
+    _deadline = time.monotonic() + seconds
+
+
+def remaining():
+    """Seconds that a child may still take, never negative; 20 where no deadline was set."""
+    if _deadline is None:
+        return 20.0
+    return max(0.0, _deadline - time.monotonic())
+
+
+def quoted(argv):
+    """argv as one line that can be pasted into a shell."""
+    return " ".join(_quote(word) for word in argv)
+
+
+def _quote(word):
+    plain = word.replace("_", "").replace("-", "").replace(".", "").replace("/", "")
+    plain = plain.replace(":", "").replace("=", "").replace("+", "").replace(",", "")
+    plain = plain.replace("@", "").replace("%", "")
+    if word and plain.isascii() and (not plain or plain.isalnum()):
+        return word
+    return "'" + word.replace("'", "'\"'\"'") + "'"
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def query(argv):
+    """Run a program that changes nothing; its Result, stdout and stderr apart."""
+    return _finish(_Started(argv))
+
+
+def query_start(argv):
+    """Begin what query() does and come back at once; query_end() gives the Result."""
+    return _Started(argv)
+
+
+def query_end(started):
+    """The Result of a query_start()."""
+    return _finish(started)
+
+
+class _Started:
+    """A program under way: its process id, or the status that says why there is none."""
+
+    def __init__(self, argv):
+        self.argv = argv
+        self.pid = 0
+        self.rc = 127
+        path = find(argv[0])
+        if not path:
+            return
+        out, child_out = posix.pipe()
+        err, child_err = posix.pipe()
+        self.streams = {out: [], err: []}
+        self.out, self.err = out, err
+        actions = [
+            (posix.POSIX_SPAWN_OPEN, 0, "/dev/null", posix.O_RDONLY, 0),
+            (posix.POSIX_SPAWN_DUP2, child_out, 1),
+            (posix.POSIX_SPAWN_DUP2, child_err, 2),
+        ]
+        try:
+            self.pid = posix.posix_spawn(
+                path, [to_bytes(word) for word in argv], _bytes_env(), file_actions=actions,
+                setsigdef=(_signal.SIGPIPE,))
+            _children.add(self.pid)
+        except (OSError, ValueError):
+            self.rc = 126
+        finally:
+            posix.close(child_out)
+            posix.close(child_err)
+        if not self.pid:
+            posix.close(out)
+            posix.close(err)
+
+
+def _bytes_env():
+    return {to_bytes(name): to_bytes(value) for name, value in _child_env.items()}
+
+
+def _finish(started):
+    if not started.pid:
+        result = Result(started.rc)
+    else:
+        try:
+            timed_out = _read_streams(started.streams)
+            rc, timed_out = _reap(started.pid, timed_out)
+        except BaseException:
+            _kill(started.pid)
+            raise
+        finally:
+            for fd in started.streams:
+                posix.close(fd)
+        result = Result(rc, _joined(started.streams[started.out]),
+                        _joined(started.streams[started.err]), timed_out)
+    if trace:
+        trace(_told(started.argv, result))
+    return result
+
+
+def _read_streams(streams):
+    """Read every stream to its end; True when the time limit came first."""
+    poll = select.poll()
+    size = 0
+    for fd in streams:
+        poll.register(fd, select.POLLIN)
+    waiting = len(streams)
+    while waiting:
+        left = remaining()
+        ready = poll.poll(left * 1000) if left else []
+        if not ready:
+            return True
+        for fd, _event in ready:
+            chunk = posix.read(fd, 65536)
+            if not chunk:
+                poll.unregister(fd)
+                waiting -= 1
+            elif size < OUTPUT_LIMIT:
+                streams[fd].append(chunk)
+                size += len(chunk)
+    return False
+
+
+def _reap(pid, timed_out):
+    """Status of child `pid`, killed when it does not end in time, and whether it was."""
+    pause = 0.0001
+    while not timed_out:
+        done, status = posix.waitpid(pid, posix.WNOHANG)
+        if done:
+            _children.discard(pid)
+            return _status(status), False
+        timed_out = not remaining()
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+    _kill(pid)
+    return 137, True
+
+
+def _status(status):
+    if posix.WIFSIGNALED(status):
+        return 128 + posix.WTERMSIG(status)
+    return posix.WEXITSTATUS(status)
+
+
+def _kill(pid):
+    try:
+        posix.kill(pid, _signal.SIGKILL)
+        posix.waitpid(pid, 0)
+    except OSError:
+        pass
+    _children.discard(pid)
+
+
+def _joined(chunks):
+    return b"".join(chunks).decode("utf-8", "surrogateescape")
+
+
+def _told(argv, result):
+    """A command, its status and what it printed, for the trace."""
+    text = "+ %s\n" % quoted(argv)
+    for line in (result.out + result.err).splitlines():
+        text += "| " + line + "\n"
+    return text + "= %d\n" % result.rc
+
+
+# --- changing --------------------------------------------------------------------------------
+
+
+def add_site_packages():
+    """Make sh and jinja2 importable: `python3 -IS` leaves every site-packages folder out.
+
+    Order: the folder that this package is installed in, a virtual environment's, the system's.
+    The user's own folder is never used.
+    """
+    import site
+
+    folders = []
+    home = __file__.rpartition("/")[0].rpartition("/")[0]
+    if home.endswith("-packages"):
+        folders.append(home)
+    environment = sys.executable.rpartition("/")[0].rpartition("/")[0]
+    if is_file(environment + "/pyvenv.cfg"):
+        folders += site.getsitepackages([environment])
+    folders += site.getsitepackages([sys.prefix])
+    for folder in folders:
+        if folder not in sys.path:
+            sys.path.append(folder)
+
+
+def _import_sh():
+    try:
+        import sh
+    except ImportError:
+        add_site_packages()
+        import sh
+    return sh
+
+
+def run(argv):
+    """Run a program that changes something, through sh; out holds stdout and stderr together."""
+    path = find(argv[0])
+    if not path:
+        result = Result(127)
+    else:
+        result = _run(path, argv)
+    if trace:
+        trace(_told(argv, result))
+    return result
+
+
+def _run(path, argv):
+    sh = _import_sh()
+    words = argv[1:]
+    if sh.__version__.startswith("1."):     # which encodes strictly; sh 2 takes no bytes
+        words = [to_bytes(word) for word in words]
+    out, child_out = posix.pipe()
+    null = posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC)
+    group = posix.getpgid(0)
+    streams = {out: []}
+    # A session or process group of its own would hide the child from a kill of the agent's group.
+    settings = {"_in": null, "_out": child_out, "_err": child_out, "_tty_out": False, "_bg": True,
+                "_bg_exc": False, "_ok_code": range(256), "_env": dict(_child_env),
+                "_new_session": False, "_preexec_fn": lambda: posix.setpgid(0, group)}
+    if not sh.__version__.startswith("1."):
+        settings["_return_cmd"] = True
+    child = None
+    try:
+        try:
+            child = sh.Command(path)(words, **settings)
+            _children.add(child.pid)
+        except sh.ForkException:
+            return Result(126)
+        finally:
+            posix.close(child_out)
+            posix.close(null)
+        timed_out = _read_streams(streams)
+        rc, timed_out = _wait_sh(sh, child, timed_out)
+    finally:
+        posix.close(out)
+        if child is not None and child.pid in _children:
+            _end(child.pid)
+    return Result(rc, _joined(streams[out]), "", timed_out)
+
+
+def _wait_sh(sh, child, timed_out):
+    """sh reaps its child itself: ask it, with the time limit kept; status, and if it was killed."""
+    pause = 0.0001
+    while child.process.is_alive()[0]:
+        timed_out = timed_out or not remaining()
+        if timed_out:
+            _end(child.pid)
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+    _children.discard(child.pid)
+    try:
+        child.wait()
+    except sh.ErrorReturnCode:
+        pass
+    code = child.process.exit_code
+    return (128 - code if code < 0 else code), timed_out
+
+
+def _end(pid):
+    """Kill a child that somebody else reaps."""
+    try:
+        posix.kill(pid, _signal.SIGKILL)
+    except OSError:
+        pass
+    _children.discard(pid)
+
+
+# --- leaving a child behind ------------------------------------------------------------------
+
+
+def detach(work):
+    """Run the callable work() in a child that outlives the agent; the child's process id.
+
+    The child leads a session of its own and holds none of the agent's pipes: stdin and stdout
+    are /dev/null, and so is stderr unless it is a terminal or a file.
+    """
+    pid = posix.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        _children.clear()
+        posix.setsid()
+        for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
+            _signal.signal(number, _signal.SIG_DFL)
+        null = posix.open("/dev/null", posix.O_RDWR)
+        posix.dup2(null, 0)
+        posix.dup2(null, 1)
+        if posix.fstat(2).st_mode & 0o170000 in (0o010000, 0o140000):   # a pipe, a socket
+            posix.dup2(null, 2)
+        work()
+        status = 0
+    except BaseException as problem:    # nothing may run on in the agent's name
+        if trace:
+            trace("detached: %r\n" % (problem,))
+    finally:
+        posix._exit(status)
+
+
+def end_with_agent():
+    """Let SIGTERM and SIGINT end the agent by way of Terminated, and its children with it."""
+    def terminated(number, _frame):
+        for pid in tuple(_children):
+            try:
+                posix.kill(pid, _signal.SIGKILL)
+            except OSError:
+                pass
+        raise Terminated(number)
+
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        _signal.signal(number, terminated)
+
+
+def replace(argv):
+    """Become another program, as the shell's exec; comes back, with an OSError, only if it fails."""
+    posix.execve(find(argv[0]), [to_bytes(word) for word in argv], _bytes_env())
+
+
+def die_of(number):
+    """End this process by the signal that told it to."""
+    _signal.signal(number, _signal.SIG_DFL)
+    posix.kill(posix.getpid(), number)

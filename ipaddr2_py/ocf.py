@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What every OCF agent needs: exit codes, logging, reasons, booleans, locks.
+
+Same names and same places for the log lines as in the shell agents' library (ocf-shellfuncs).
+"""
+
+import posix
+import sys
+import time
+
+from . import commands
+from .commands import ENV
+
+OCF_SUCCESS = 0
+OCF_ERR_GENERIC = 1
+OCF_ERR_ARGS = 2
+OCF_ERR_UNIMPLEMENTED = 3
+OCF_ERR_PERM = 4
+OCF_ERR_INSTALLED = 5
+OCF_ERR_CONFIGURED = 6
+OCF_NOT_RUNNING = 7
+
+TRUE_VALUES = ("yes", "true", "1", "YES", "TRUE", "True", "ja", "on", "ON")
+AGENT_PID = posix.getpid()          # a background child logs in the agent's name
+LOG_NAMES = {"crit": "CRIT", "err": "ERROR", "warn": "WARNING", "info": "INFO", "debug": "DEBUG"}
+
+
+class OcfExit(Exception):
+    """The shell's `exit RC`: leaves the action with that OCF exit code; main alone catches it."""
+
+    def __init__(self, rc):
+        Exception.__init__(self, rc)
+        self.rc = rc
+
+
+def env(name, default=""):
+    """Environment variable `name`, or the default where it is unset or empty."""
+    return ENV.get(name) or default
+
+
+def ocf_is_true(value):
+    """Whether value is one of the words that OCF agents read as true."""
+    return value in TRUE_VALUES
+
+
+def ocf_is_decimal(value):
+    """Whether value is a whole number written in digits that a 64-bit shell can count to."""
+    return value.isascii() and value.isdigit() and int(value[:20]) < 2 ** 63
+
+
+def ocf_is_probe(action):
+    """Whether this is a monitor that only looks whether the resource runs here."""
+    return action == "monitor" and ENV.get("OCF_RESKEY_CRM_meta_interval", "0") == "0"
+
+
+def have_binary(name):
+    """Whether program `name`, options behind it left out, can be executed."""
+    if ENV.get("OCF_TESTER_FAIL_HAVE_BINARY") == "1":
+        return False
+    return bool(commands.find(name.split(" -")[0]))
+
+
+def check_binary(name):
+    """Exit 5 unless program `name` is there."""
+    if not have_binary(name):
+        ocf_exit_reason("Setup problem: command not found: %s; install it, or add its folder "
+                        "to PATH" % name)
+        raise OcfExit(OCF_ERR_INSTALLED)
+
+
+def setup():
+    """Settle what the shell's library settles when it is sourced; exit 2 without an instance name.
+
+    HA_LOGD, OCF_RESOURCE_INSTANCE and HA_RSCTMP get their defaults, tracing is switched on.
+    """
+    if ENV.get("OCF_RA_VERSION_MAJOR") and not ENV.get("OCF_RESOURCE_INSTANCE"):
+        ocf_exit_reason("OCF_RESOURCE_INSTANCE is empty; it must hold the name of the resource")
+        raise OcfExit(OCF_ERR_ARGS)
+    if not ENV.get("OCF_RESOURCE_INSTANCE"):
+        ENV["OCF_RESOURCE_INSTANCE"] = "default"
+    if ocf_is_true(ENV.get("HA_use_logd", "")) and not ENV.get("HA_LOGD"):
+        ENV["HA_LOGD"] = "yes"
+    if not ENV.get("HA_RSCTMP"):
+        ENV["HA_RSCTMP"] = "/run/resource-agents"
+
+
+# --- logging ---------------------------------------------------------------------------------
+
+
+def ocf_log(level, message):
+    """Log a message; level is crit, err, warn, info or debug.
+
+    Lines go where the shell agent's go: to stderr on a terminal, else through ha_logger where
+    HA_LOGD=yes, else to syslog (HA_LOGFACILITY), to HA_LOGFILE and HA_DEBUGLOG, else to stderr.
+    """
+    text = "%s: %s" % (LOG_NAMES[level], message)
+    if commands.trace:
+        commands.trace("# %s\n" % text)
+    if level == "debug":
+        _ha_debug(text)
+    else:
+        _ha_log(text)
+
+
+def ocf_exit_reason(message):
+    """Say on stderr, in one line, why the action fails; logged as an error as well."""
+    message = " ".join(message.split("\n"))
+    _write(2, (ENV.get("OCF_EXIT_REASON_PREFIX") or "ocf-exit-reason:") + message + "\n")
+    if commands.trace:
+        commands.trace("# reason: %s\n" % message)
+    _ha_log("ERROR: " + message, ignore_stderr=True)
+
+
+def _write(fd, text):
+    """Write a whole text; a reader that is gone, or a full disk, does not matter here."""
+    data = commands.to_bytes(text)
+    try:
+        while data:
+            data = data[posix.write(fd, data):]
+    except OSError:
+        pass
+
+
+def say(text):
+    """Print a line for whoever called the agent."""
+    _write(1, text + "\n")
+
+
+def _append(path, line):
+    try:
+        fd = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
+                        | posix.O_NOCTTY, 0o666)
+    except (OSError, ValueError):
+        return
+    _write(fd, line)
+    posix.close(fd)
+
+
+def hadate():
+    """The time of day as the shell agent writes it (HA_DATEFMT), without blanks at its ends."""
+    return time.strftime(ENV.get("HA_DATEFMT") or "%b %d %T").strip()
+
+
+def log_tag():
+    """IPaddr2(<instance>)[<pid>], or HA_LOGTAG where that is set."""
+    name = sys.argv[0].rpartition("/")[2] or "IPaddr2"
+    return ENV.get("HA_LOGTAG") or "%s(%s)[%d]" % (
+        name, ENV.get("OCF_RESOURCE_INSTANCE", "default"), AGENT_PID)
+
+
+def _facility():
+    name = ENV.get("HA_LOGFACILITY", "")
+    return "" if name == "none" else name
+
+
+def _to_terminal(text):
+    tag = ENV.get("HA_LOGTAG")
+    _write(2, (tag + ": " if tag else "") + text + "\n")
+
+
+def _ha_log(text, ignore_stderr=False):
+    if posix.isatty(0):
+        if not ignore_stderr:
+            _to_terminal(text)
+        return
+    tag = log_tag()
+    if ENV.get("HA_LOGD") == "yes" and _ha_logger(["-t", tag, text]):
+        return
+    facility, logfile = _facility(), ENV.get("HA_LOGFILE", "")
+    if facility:
+        _syslog(facility, tag, _syslog_level(text), text)
+    if logfile:
+        _append(logfile, "%s %s:    %s\n" % (hadate(), tag, text))
+    if not facility and not logfile and not ignore_stderr:
+        _write(2, "%s%s\n" % (hadate(), text))
+    debuglog = ENV.get("HA_DEBUGLOG", "")
+    if debuglog and debuglog != logfile:
+        _append(debuglog, "%s:\t%s%s\n" % (tag, hadate(), text))
+
+
+def _ha_debug(text):
+    if ENV.get("HA_debug", "") in ("", "0"):
+        return
+    if posix.isatty(0):
+        _to_terminal(text)
+        return
+    tag = log_tag()
+    if ENV.get("HA_LOGD") == "yes" and _ha_logger(["-t", tag, "-D", "ha-debug", text]):
+        return
+    facility = _facility()
+    if facility:
+        _syslog(facility, tag, "debug", text)
+    if ENV.get("HA_DEBUGLOG"):
+        _append(ENV["HA_DEBUGLOG"], "%s:\t%s%s\n" % (tag, hadate(), text))
+
+
+def _ha_logger(words):
+    return commands.query(["ha_logger"] + words).rc == 0
+
+
+def _syslog_level(text):
+    if "ERROR" in text:
+        return "err"
+    if "WARN" in text:
+        return "warning"
+    return "info" if "INFO" in text else "notice"
+
+
+def _syslog(facility, tag, level, text):
+    """What `logger -t TAG -p FACILITY.LEVEL TEXT` does, without starting it."""
+    import syslog
+
+    number = getattr(syslog, "LOG_" + facility.upper(), None)
+    if not isinstance(number, int):
+        number = syslog.LOG_USER
+    syslog.openlog(tag, 0, number)
+    syslog.syslog(getattr(syslog, "LOG_" + level.upper()), text.encode(
+        "utf-8", "replace").decode("utf-8").replace("\0", ""))
+    syslog.closelog()
+
+
+def ocf_run(argv):
+    """Run a changing command and log what it printed, as an error if it failed; its exit status."""
+    result = commands.run(argv)
+    output = " ".join(result.out.split())
+    if result.timed_out:
+        ocf_log("err", "ended after its time limit: %s" % commands.quoted(argv))
+    elif result.rc == 127 and not output:
+        ocf_log("err", "command not found: %s" % commands.quoted(argv))
+    elif output:
+        ocf_log("err" if result.rc else "info", output)
+    elif result.rc:
+        ocf_log("err", "command failed with %d: %s" % (result.rc, commands.quoted(argv)))
+    return result.rc
+
+
+# --- files in HA_RSCTMP ----------------------------------------------------------------------
+
+
+def rsctmp(name):
+    """Path of file `name` in HA_RSCTMP; the folder is made where it is missing."""
+    folder = ENV["HA_RSCTMP"]
+    try:
+        posix.mkdir(folder, 0o1755)
+    except OSError:
+        pass
+    return folder + "/" + name
+
+
+def write_file(path, text):
+    """Write a private file (0600, links not followed); raises OSError."""
+    fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW
+                    | posix.O_CLOEXEC, 0o600)
+    try:
+        data = commands.to_bytes(text)
+        while data:
+            data = data[posix.write(fd, data):]
+    finally:
+        posix.close(fd)
+
+
+def read_file(path, limit=65536):
+    """The beginning of a regular file (links not followed); "" where there is none."""
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC
+                        | posix.O_NONBLOCK)
+    except (OSError, ValueError):
+        return ""
+    try:
+        return posix.read(fd, limit).decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+    finally:
+        posix.close(fd)
+
+
+def remove_file(path):
+    """Remove a file; True unless it is still there."""
+    try:
+        posix.unlink(path)
+    except FileNotFoundError:
+        return True
+    except OSError as problem:
+        ocf_log("warn", "could not remove %s: %s" % (path, problem.strerror))
+        return False
+    return True
+
+
+class lock:
+    """`with lock(path):` one process at a time; released by the kernel on any death.
+
+    Waits within the action's time limit; raises TimeoutError when the lock is not had by then,
+    OSError when the file cannot be made.
+    """
+
+    def __init__(self, path):
+        self.path = path
+        self.fd = -1
+
+    def __enter__(self):
+        import fcntl
+
+        self.fd = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW
+                             | posix.O_CLOEXEC, 0o600)
+        told = False
+        while True:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return self
+            except BlockingIOError:
+                if not told:
+                    ocf_log("info", "waiting for the lock %s" % self.path)
+                    told = True
+                if not commands.remaining():
+                    posix.close(self.fd)
+                    raise TimeoutError("%s is held by another process" % self.path) from None
+                time.sleep(0.02)
+
+    def __exit__(self, *_problem):
+        posix.close(self.fd)
+
+
+# --- tracing ---------------------------------------------------------------------------------
+
+
+def start_trace(action):
+    """While OCF_TRACE_RA is true, note every command with its status and output in a file.
+
+    OCF_TRACE_FILE names it: an open descriptor (3 to 9) or an absolute path; without it the file
+    is <trace_dir>/IPaddr2/<instance>.<action>.<time>, trace_dir below HA_VARLIB by default.
+    """
+    wanted = ENV.get("OCF_TRACE_RA") or ENV.get("OCF_RESKEY_trace_ra", "")
+    if not ocf_is_true(wanted):
+        return
+    target = ENV.get("OCF_TRACE_FILE", "")
+    if len(target) == 1 and target in "3456789":
+        fd = int(target)
+    else:
+        fd = _trace_file(target, action)
+    if fd < 0:
+        return
+
+    def write_trace(text):
+        _write(fd, text)
+
+    commands.trace = write_trace
+    write_trace("# %s %s of %s\n" % (time.strftime("%F %T"), action, log_tag()))
+    for name in sorted(ENV):
+        if name.startswith(("OCF_", "HA_")) or name == "PATH":
+            write_trace("%s=%s\n" % (name, commands.quoted([ENV[name]])))
+
+
+def _trace_file(target, action):
+    """Descriptor of the trace file, or -1 where none can be written."""
+    if not target.startswith("/"):
+        if target:
+            ocf_log("warn", "OCF_TRACE_FILE [%s] must be a descriptor from 3 to 9 or an absolute "
+                    "path" % target)
+        if posix.isatty(0):
+            return 2
+        folder = env("OCF_RESKEY_trace_dir", env("HA_VARLIB", "/var/lib/heartbeat") + "/trace_ra")
+        target = "%s/IPaddr2/%s.%s.%s" % (folder, ENV["OCF_RESOURCE_INSTANCE"].replace("/", "_"),
+                                          action, time.strftime("%F.%T"))
+    parts = target.split("/")
+    for depth in range(2, len(parts)):
+        try:
+            posix.mkdir("/".join(parts[:depth]), 0o755)
+        except OSError:
+            pass
+    try:
+        return posix.open(target, posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND
+                          | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600)
+    except OSError as problem:
+        ocf_log("warn", "no trace in %s: %s" % (target, problem.strerror))
+        return -1
