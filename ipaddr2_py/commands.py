@@ -11,19 +11,16 @@ modules are imported here, since the agent is started with `python3 -IS`.
 import _signal
 import posix
 import select
-import sys
 import time
 
-#: What PATH gets appended, as the shell agent's ocf-binaries does.
-USUAL_PATH = "/sbin:/bin:/usr/sbin:/usr/bin"
+from .environment import (CHILD_ENV, ENV, find, is_file, load_environment,  # noqa: F401
+                          to_bytes)
+
 #: Output kept of one program, in bytes; what comes after it is read and dropped.
 OUTPUT_LIMIT = 4 * 1024 * 1024
 
-ENV = {}            # the environment, names and values as str; filled by load_environment()
-_child_env = {}     # what children get
 _children = set()   # ids of children that end with the agent
 _deadline = None    # on the monotonic clock
-_found = {}         # find()'s memory
 trace = None        # callable(text) while OCF_TRACE_RA is on (see ocf.start_trace)
 
 
@@ -45,59 +42,6 @@ class Result:
         self.out = out
         self.err = err
         self.timed_out = timed_out
-
-
-def load_environment(environ):
-    """Take the process's environment (bytes or str) and derive the children's from it.
-
-    Children run with LC_ALL=C and with the absolute folders of PATH alone, plus the usual ones.
-    """
-    ENV.clear()
-    for name, value in environ.items():
-        ENV[_text(name)] = _text(value)
-    folders = (ENV.get("PATH", "") + ":" + USUAL_PATH).split(":")
-    ENV["PATH"] = ":".join(folder for folder in folders if folder.startswith("/"))
-    _found.clear()
-    _child_env.clear()
-    _child_env.update(ENV)
-    for name in ("LANG", "LANGUAGE"):
-        _child_env.pop(name, None)
-    _child_env["LC_ALL"] = "C"
-
-
-def _text(value):
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-
-
-def to_bytes(text):
-    """The bytes a text stands for, undecodable ones of the environment included."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-def find(name):
-    """The absolute path of program `name`, or "" where there is none that can be executed."""
-    if name not in _found:
-        _found[name] = _search(name)
-    return _found[name]
-
-
-def _search(name):
-    if "/" in name:
-        candidates = [name] if name.startswith("/") else []
-    else:
-        candidates = [folder + "/" + name for folder in ENV.get("PATH", "").split(":")]
-    for path in candidates:
-        if name and is_file(path) and posix.access(path, posix.X_OK):
-            return path
-    return ""
-
-
-def is_file(path):
-    """Whether path is a regular file, links followed."""
-    try:
-        return posix.stat(path).st_mode & 0o170000 == 0o100000
-    except (OSError, ValueError):
-        return False
 
 
 def set_deadline(seconds):
@@ -180,7 +124,7 @@ class _Started:
 
 
 def _bytes_env():
-    return {to_bytes(name): to_bytes(value) for name, value in _child_env.items()}
+    return {to_bytes(name): to_bytes(value) for name, value in CHILD_ENV.items()}
 
 
 def _finish(started):
@@ -271,36 +215,6 @@ def _told(argv, result):
 # --- changing --------------------------------------------------------------------------------
 
 
-def add_site_packages():
-    """Make sh and jinja2 importable: `python3 -IS` leaves every site-packages folder out.
-
-    Order: the folder that this package is installed in, a virtual environment's, the system's.
-    The user's own folder is never used.
-    """
-    import site
-
-    folders = []
-    home = __file__.rpartition("/")[0].rpartition("/")[0]
-    if home.endswith("-packages"):
-        folders.append(home)
-    environment = sys.executable.rpartition("/")[0].rpartition("/")[0]
-    if is_file(environment + "/pyvenv.cfg"):
-        folders += site.getsitepackages([environment])
-    folders += site.getsitepackages([sys.prefix])
-    for folder in folders:
-        if folder not in sys.path:
-            sys.path.append(folder)
-
-
-def _import_sh():
-    try:
-        import sh
-    except ImportError:
-        add_site_packages()
-        import sh
-    return sh
-
-
 def run(argv):
     """Run a program that changes something, through sh; out holds stdout and stderr together."""
     path = find(argv[0])
@@ -314,7 +228,9 @@ def run(argv):
 
 
 def _run(path, argv):
-    sh = _import_sh()
+    from . import libraries
+
+    sh = libraries.import_sh()
     words = argv[1:]
     if sh.__version__.startswith("1."):     # which encodes strictly; sh 2 takes no bytes
         words = [to_bytes(word) for word in words]
@@ -324,7 +240,7 @@ def _run(path, argv):
     streams = {out: []}
     # A session or process group of its own would hide the child from a kill of the agent's group.
     settings = {"_in": null, "_out": child_out, "_err": child_out, "_tty_out": False, "_bg": True,
-                "_bg_exc": False, "_ok_code": range(256), "_env": dict(_child_env),
+                "_bg_exc": False, "_ok_code": range(256), "_env": dict(CHILD_ENV),
                 "_new_session": False, "_preexec_fn": lambda: posix.setpgid(0, group)}
     if not sh.__version__.startswith("1."):
         settings["_return_cmd"] = True
@@ -421,7 +337,7 @@ def end_with_agent():
 
 
 def replace(argv):
-    """Become another program, as the shell's exec; comes back, with an OSError, only if it fails."""
+    """Become another program, as the shell's exec does; raises OSError if it cannot be run."""
     posix.execve(find(argv[0]), [to_bytes(word) for word in argv], _bytes_env())
 
 

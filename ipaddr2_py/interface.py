@@ -41,10 +41,15 @@ def address_bytes(text, family):
         return None
 
 
+def address_text(packed, family):
+    """The text of 4 or 16 address bytes, as `ip` prints it (RFC 5952 for IPv6)."""
+    return _socket.inet_ntop(FAMILIES[family], packed)
+
+
 def canonical(text, family):
-    """The address as `ip` prints it (RFC 5952 for IPv6); text as it is where it is not one."""
+    """The address as `ip` prints it; text as it is where it is not one."""
     packed = address_bytes(text, family)
-    return text if packed is None else _socket.inet_ntop(FAMILIES[family], packed)
+    return text if packed is None else address_text(packed, family)
 
 
 def in_network(ip, base, prefix):

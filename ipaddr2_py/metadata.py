@@ -99,7 +99,7 @@ def _jinja2():
     try:
         import jinja2
     except ImportError:  # the agent runs with -S: nobody has put site-packages on sys.path
-        from ipaddr2_py import commands
-        commands.add_site_packages()
+        from ipaddr2_py import libraries
+        libraries.add_site_packages()
         import jinja2
     return jinja2

@@ -105,13 +105,13 @@ def ocf_log(level, message):
 def ocf_exit_reason(message):
     """Say on stderr, in one line, why the action fails; logged as an error as well."""
     message = " ".join(message.split("\n"))
-    _write(2, (ENV.get("OCF_EXIT_REASON_PREFIX") or "ocf-exit-reason:") + message + "\n")
+    write_all(2, (ENV.get("OCF_EXIT_REASON_PREFIX") or "ocf-exit-reason:") + message + "\n")
     if commands.trace:
         commands.trace("# reason: %s\n" % message)
     _ha_log("ERROR: " + message, ignore_stderr=True)
 
 
-def _write(fd, text):
+def write_all(fd, text):
     """Write a whole text; a reader that is gone, or a full disk, does not matter here."""
     data = commands.to_bytes(text)
     try:
@@ -123,7 +123,7 @@ def _write(fd, text):
 
 def say(text):
     """Print a line for whoever called the agent."""
-    _write(1, text + "\n")
+    write_all(1, text + "\n")
 
 
 def _append(path, line):
@@ -132,7 +132,7 @@ def _append(path, line):
                         | posix.O_NOCTTY, 0o666)
     except (OSError, ValueError):
         return
-    _write(fd, line)
+    write_all(fd, line)
     posix.close(fd)
 
 
@@ -155,7 +155,7 @@ def _facility():
 
 def _to_terminal(text):
     tag = ENV.get("HA_LOGTAG")
-    _write(2, (tag + ": " if tag else "") + text + "\n")
+    write_all(2, (tag + ": " if tag else "") + text + "\n")
 
 
 def _ha_log(text, ignore_stderr=False):
@@ -172,7 +172,7 @@ def _ha_log(text, ignore_stderr=False):
     if logfile:
         _append(logfile, "%s %s:    %s\n" % (hadate(), tag, text))
     if not facility and not logfile and not ignore_stderr:
-        _write(2, "%s%s\n" % (hadate(), text))
+        write_all(2, "%s%s\n" % (hadate(), text))
     debuglog = ENV.get("HA_DEBUGLOG", "")
     if debuglog and debuglog != logfile:
         _append(debuglog, "%s:\t%s%s\n" % (tag, hadate(), text))
@@ -318,58 +318,3 @@ class lock:
 
     def __exit__(self, *_problem):
         posix.close(self.fd)
-
-
-# --- tracing ---------------------------------------------------------------------------------
-
-
-def start_trace(action):
-    """While OCF_TRACE_RA is true, note every command with its status and output in a file.
-
-    OCF_TRACE_FILE names it: an open descriptor (3 to 9) or an absolute path; without it the file
-    is <trace_dir>/IPaddr2/<instance>.<action>.<time>, trace_dir below HA_VARLIB by default.
-    """
-    wanted = ENV.get("OCF_TRACE_RA") or ENV.get("OCF_RESKEY_trace_ra", "")
-    if not ocf_is_true(wanted):
-        return
-    target = ENV.get("OCF_TRACE_FILE", "")
-    if len(target) == 1 and target in "3456789":
-        fd = int(target)
-    else:
-        fd = _trace_file(target, action)
-    if fd < 0:
-        return
-
-    def write_trace(text):
-        _write(fd, text)
-
-    commands.trace = write_trace
-    write_trace("# %s %s of %s\n" % (time.strftime("%F %T"), action, log_tag()))
-    for name in sorted(ENV):
-        if name.startswith(("OCF_", "HA_")) or name == "PATH":
-            write_trace("%s=%s\n" % (name, commands.quoted([ENV[name]])))
-
-
-def _trace_file(target, action):
-    """Descriptor of the trace file, or -1 where none can be written."""
-    if not target.startswith("/"):
-        if target:
-            ocf_log("warn", "OCF_TRACE_FILE [%s] must be a descriptor from 3 to 9 or an absolute "
-                    "path" % target)
-        if posix.isatty(0):
-            return 2
-        folder = env("OCF_RESKEY_trace_dir", env("HA_VARLIB", "/var/lib/heartbeat") + "/trace_ra")
-        target = "%s/IPaddr2/%s.%s.%s" % (folder, ENV["OCF_RESOURCE_INSTANCE"].replace("/", "_"),
-                                          action, time.strftime("%F.%T"))
-    parts = target.split("/")
-    for depth in range(2, len(parts)):
-        try:
-            posix.mkdir("/".join(parts[:depth]), 0o755)
-        except OSError:
-            pass
-    try:
-        return posix.open(target, posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND
-                          | posix.O_CLOEXEC | posix.O_NOFOLLOW, 0o600)
-    except OSError as problem:
-        ocf_log("warn", "no trace in %s: %s" % (target, problem.strerror))
-        return -1

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Background senders, found again through their pid files in HA_RSCTMP.
+
+A process is ended only when it really is a sender of the address: its command line says so, or
+it holds the lock of the pid file (the built-in sender, and a burst that waits for its turn).
+"""
+
+import fcntl
+import posix
+import time
+
+from . import commands, ocf
+from .ocf import ENV, ocf_is_decimal, ocf_log
+
+PROGRAMS = ("send_arp", "send_ua", "arping", "ipoibarping")
+
+
+def pid_file(vip):
+    """Where the id of a background sender is kept, so that stop finds it."""
+    name = "send_arp-" + vip.ip
+    if vip.namespace:
+        return ocf.rsctmp("%s-%s-%s" % (name, vip.nic, vip.namespace))
+    path = ocf.rsctmp(name)
+    pid = read_pid(path)
+    if is_alive(pid) and is_sender(pid, path, vip.ip) and not is_ours(pid, path, vip):
+        return "%s-%s" % (path, vip.nic)    # the same address is announced on another interface
+    return path
+
+
+class own_pid_file:
+    """`with own_pid_file(vip):` this process and its interface are in the file, which it locks."""
+
+    def __init__(self, vip):
+        self.path = pid_file(vip)
+        self.nic = vip.nic
+        self.fd = -1
+
+    def __enter__(self):
+        try:
+            self.fd = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW
+                                 | posix.O_CLOEXEC, 0o600)
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            posix.ftruncate(self.fd, 0)
+            posix.write(self.fd, commands.to_bytes("%d\n%s\n" % (posix.getpid(), self.nic)))
+        except OSError as problem:
+            ocf_log("warn", "no pid file %s (%s): stop will not find the sender"
+                    % (self.path, problem.strerror))
+        return self
+
+    def __exit__(self, *_problem):
+        if self.fd >= 0:
+            ocf.remove_file(self.path)
+            posix.close(self.fd)
+
+
+def keep_pid(path, pid):
+    """Note the id of a sender that was just started."""
+    try:
+        ocf.write_file(path, "%d\n" % pid)
+    except OSError as problem:
+        ocf_log("warn", "no pid file %s (%s): stop will not find the sender"
+                % (path, problem.strerror))
+
+
+def read_pid(path):
+    """The process id in a pid file, 0 where there is none."""
+    words = ocf.read_file(path, 64).split()
+    return int(words[0]) if words and ocf_is_decimal(words[0]) and 1 < int(words[0]) <= 2 ** 22 \
+        else 0
+
+
+def is_alive(pid):
+    """Whether process `pid` exists and has not ended."""
+    state = ocf.read_file("/proc/%d/stat" % pid).rpartition(")")[2].split() if pid else []
+    return bool(state) and state[0] not in ("Z", "X")
+
+
+def is_sender(pid, path, ip):
+    """Whether process `pid` is a sender of this address: by its command line, or because it
+    holds the lock of the pid file, as the built-in sender does."""
+    words = command_line(pid)
+    names = [word.rpartition("/")[2] for word in words[:3]]
+    if any(name in PROGRAMS for name in names):
+        return path in words or ip in words
+    return bool(words) and is_locked(path)
+
+
+def is_ours(pid, path, vip):
+    """Whether process `pid` is a sender of this address on this interface (any where unknown)."""
+    if not is_sender(pid, path, vip.ip):
+        return False
+    return not vip.nic or vip.nic in command_line(pid) or vip.nic in ocf.read_file(path).split()
+
+
+def command_line(pid):
+    """The words that process `pid` was started with, [] where it is gone."""
+    return ocf.read_file("/proc/%d/cmdline" % pid).split("\0")[:-1] if pid else []
+
+
+def is_locked(path):
+    """Whether somebody holds the lock of a pid file."""
+    try:
+        fd = posix.open(path, posix.O_RDWR | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except OSError:
+        return True
+    finally:
+        posix.close(fd)
+
+
+def stop_sender(vip):
+    """End every background sender of this address in this namespace and on this interface."""
+    name = "send_arp-" + vip.ip
+    if vip.namespace:
+        tail = "-" + vip.namespace
+        wanted = [other for other in posix.listdir(ENV["HA_RSCTMP"])
+                  if other.startswith("%s-%s" % (name, vip.nic)) and other.endswith(tail)]
+    else:
+        wanted = [name, "%s-%s" % (name, vip.nic)]
+    for other in wanted:
+        end_sender(ENV["HA_RSCTMP"] + "/" + other, vip)
+
+
+def end_sender(path, vip):
+    """End the sender that a pid file names, if it is ours, and wait until it is gone.
+
+    A file that names another process is removed and the process left alone; one of the same
+    address on another interface stays.
+    """
+    if not commands.is_file(path):
+        return
+    pid = read_pid(path)
+    if is_alive(pid) and is_sender(pid, path, vip.ip):
+        if not is_ours(pid, path, vip):
+            return
+        end_process(pid)
+        ocf_log("info", "killed previously running sender for %s (process %d)" % (vip.ip, pid))
+    else:
+        ocf_log("warn", "%s names no running sender of %s; it is removed" % (path, vip.ip))
+    ocf.remove_file(path)
+
+
+def end_process(pid):
+    """SIGTERM, after a second SIGKILL; returns when the process is gone, 2 s at most."""
+    begin = time.monotonic()
+    for number, limit in ((15, 1.0), (9, 2.0)):
+        try:
+            posix.kill(pid, number)
+        except OSError:
+            return
+        while is_alive(pid) and time.monotonic() < begin + limit:
+            time.sleep(0.005)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The virtual IP address as the parameters describe it, and where on this node it belongs.
+
+The steps of the shell agent's ip_init, each of which fills in its part of a Vip or exits.
+"""
+
+from . import commands, interface
+from .findif import (FindifError, check_params, find_broadcast, findif, maybe_convert_dotted_quad,
+                     prefixcheck, resolve_nic)
+from .interface import address_bytes, address_text, canonical, same_interface
+from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
+                  ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
+
+STRICT = ("start", "validate-all")          # actions that check every parameter
+
+
+class Vip:
+    """What ip_init settles: the virtual IP address, its place, and the parameters (a dict).
+
+    family is inet or inet6; ip is spelled as the kernel does; nic "" and prefix -1 where unknown;
+    bucket is 0 unless the address is shared (Cluster IP) by `buckets` instances.
+    """
+
+    __slots__ = ("action", "params", "family", "ip", "nic", "prefix", "brd", "src", "label",
+                 "mac", "bucket", "buckets", "namespace")
+
+    def __init__(self, action, values):
+        self.action = action
+        self.params = values
+        self.family = "inet6" if ":" in values["ip"] else "inet"
+        self.ip = canonical(values["ip"], self.family)
+        self.nic = self.brd = self.src = self.label = ""
+        self.prefix = -1
+        self.mac = values["mac"]
+        self.bucket = 0
+        self.buckets = 1
+        self.namespace = ENV.get("IPADDR2_NAMESPACE", "").replace("/", "_")
+
+    def __str__(self):
+        return "%s/%d on %s" % (self.ip, self.prefix, self.nic)
+
+
+def configured(message):
+    """Exit 6: the configuration is wrong on every node."""
+    ocf_exit_reason(message)
+    raise OcfExit(OCF_ERR_CONFIGURED)
+
+
+def refuse_words(name, value):
+    """Exit 6 if value would become several words, or an option, of a command."""
+    if value.startswith("-") and not (name == "broadcast" and value == "-"):
+        configured("%s [%s] begins with a dash, so that a command would take it for an option"
+                   % (name, value))
+    if any(character.isspace() for character in value):
+        configured("%s [%s] holds white space; it must be one word" % (name, value))
+
+
+def bad_word(value):
+    """Whether a value cannot be a word of a command."""
+    return value.startswith("-") or any(character.isspace() for character in value)
+
+
+def unique_clone_address(action, values):
+    """With unique_clone_address, count the address up by the number of the clone instance."""
+    if not ocf_is_true(values["unique_clone_address"]):
+        return
+    number = ENV.get("OCF_RESKEY_CRM_meta_clone") or "0"
+    family = "inet6" if ":" in values["ip"] else "inet"
+    packed = address_bytes(values["ip"], family)
+    if packed is None:
+        return          # refused, or passed over, like any other bad ip
+    total = int.from_bytes(packed, "big") + (int(number) if ocf_is_decimal(number) else 0)
+    if total >> 8 * len(packed):
+        if action != "stop":
+            configured("ip [%s] plus clone number %s is beyond the last address"
+                       % (values["ip"], number))
+        values["ip"] = ""
+        return
+    values["ip"] = address_text(total.to_bytes(len(packed), "big"), family)
+
+
+def clone_settings(vip):
+    """Buckets of a shared address from the clone's meta attributes; exits 6 on bad ones."""
+    total = ENV.get("OCF_RESKEY_CRM_meta_clone_max") or "1"
+    number = ENV.get("OCF_RESKEY_CRM_meta_clone") or "0"
+    good = ocf_is_decimal(total) and int(total) > 0 and ocf_is_decimal(number)
+    if not good:
+        if vip.action == "stop":
+            return
+        configured("meta attribute clone_max [%s] must be a positive whole number, clone [%s] a "
+                   "whole number" % (total, number))
+    vip.buckets = int(total)
+    if vip.buckets > 1:
+        if vip.action != "stop" and ocf_is_true(vip.params["lvs_support"]):
+            configured("lvs_support [%s] and load sharing (clone-max %d) exclude each other"
+                       % (vip.params["lvs_support"], vip.buckets))
+        if not ocf_is_true(vip.params["unique_clone_address"]):
+            vip.bucket = int(number) + 1
+
+
+def check_family(vip):
+    """Exit 6 on parameters that the address's family does not have."""
+    values = vip.params
+    if vip.family == "inet":
+        if ocf_is_true(values["lvs_ipv6_addrlabel"]):
+            configured("lvs_ipv6_addrlabel [%s] is for IPv6, but ip is the IPv4 address %s"
+                       % (values["lvs_ipv6_addrlabel"], vip.ip))
+    else:
+        if ocf_is_true(values["lvs_support"]):
+            configured("lvs_support [%s] is for IPv4, but ip is the IPv6 address %s; "
+                       "lvs_ipv6_addrlabel serves there" % (values["lvs_support"], vip.ip))
+        if ocf_is_true(values["lvs_ipv6_addrlabel"]) and \
+                not ocf_is_decimal(values["lvs_ipv6_addrlabel_value"]):
+            configured("lvs_ipv6_addrlabel_value [%s] must be a whole number, 0 or more"
+                       % values["lvs_ipv6_addrlabel_value"])
+
+
+def find_place(vip):
+    """Fill in nic, prefix and src by findif(); exits as the action must where that fails."""
+    values = vip.params
+    netmask = maybe_convert_dotted_quad(values["cidr_netmask"])
+    try:
+        if vip.action in STRICT:
+            check_params(vip.family, values["ip"], values["nic"], netmask, values["broadcast"])
+        nic = resolve_nic(values["nic"]) or values["nic"] if values["nic"] else ""
+        route = findif(vip.family, vip.ip, nic, netmask, values["proto"])
+    except FindifError as problem:
+        if ocf_is_probe(vip.action):
+            ocf_log("info", "[findif] failed: %s" % problem.reason)
+            raise OcfExit(OCF_NOT_RUNNING) from None
+        ocf_exit_reason("[findif] failed: %s" % problem.reason)
+        raise OcfExit(problem.rc) from None
+    vip.nic, vip.prefix, vip.src = route.nic, route.prefix, route.src
+
+
+def set_label(vip):
+    """The label <nic>:<iflabel>; exit 6 where the kernel has no room for it."""
+    if not vip.params["iflabel"]:
+        return
+    label = "%s:%s" % (vip.nic, vip.params["iflabel"])
+    if len(commands.to_bytes(label)) > 15:
+        configured("iflabel [%s] makes the label [%s], longer than the kernel's 15 characters"
+                   % (vip.params["iflabel"], label))
+    if vip.family == "inet":
+        vip.label = label
+    elif vip.action in STRICT:
+        ocf_log("warn", "iflabel [%s] is left out: IPv6 addresses have no label"
+                % vip.params["iflabel"])
+
+
+def set_broadcast(vip):
+    """The broadcast address: as given, else that of the address whose network holds the VIP."""
+    vip.brd = vip.params["broadcast"]
+    if vip.family == "inet" and not vip.brd:
+        vip.brd = find_broadcast(vip.nic, vip.ip, vip.src)
+    elif vip.family == "inet6":
+        vip.brd = ""
+
+
+def check_rest(vip):
+    """What start and validate-all check beyond the other actions; exit 6."""
+    values = vip.params
+    if vip.family == "inet6":
+        refuse_words("preferred_lft", values["preferred_lft"])
+    else:
+        refuse_words("broadcast", values["broadcast"])
+    if not ocf_is_decimal(values["arp_count_refresh"]):
+        configured("arp_count_refresh [%s] must be a whole number, 0 or more"
+                   % values["arp_count_refresh"])
+    for name in ("metric", "arp_repeat_after"):
+        if values[name] and not ocf_is_decimal(values[name]):
+            configured("%s [%s] must be a whole number, 0 or more, or empty"
+                       % (name, values[name]))
+    if values["mac"] and len(values["mac"].replace("-", ":").split(":")) != 6:
+        configured("mac [%s] is not a hardware address such as 01:00:5e:00:01:02" % values["mac"])
+
+
+def held_or_exit(vip):
+    """held_addresses() of the VIP; exit 1 with a reason where `ip` cannot be relied on."""
+    try:
+        return interface.held_addresses(vip.family, vip.ip)
+    except interface.Unreadable as problem:
+        ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem))
+        raise OcfExit(OCF_ERR_GENERIC) from None
+
+
+def own_places(vip):
+    """The Held addresses that stop removes; no route is needed to find them.
+
+    Given nic and cidr_netmask narrow the choice.  Of several, those are taken that findif points
+    to; without nic, the loopback's own is left alone unless findif points there.
+    """
+    values = vip.params
+    netmask = prefixcheck(maybe_convert_dotted_quad(values["cidr_netmask"]), vip.family)
+    nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
+    if values["nic"] and not nic:
+        return []
+    places = [held for held in held_or_exit(vip)
+              if (not nic or same_interface(held.nic, nic))
+              and (netmask is None or held.prefix == netmask)]
+    if not places or (nic and len(places) == 1):
+        return places
+    try:
+        route = findif(vip.family, vip.ip, nic, "" if netmask is None else str(netmask),
+                       "" if bad_word(values["proto"]) else values["proto"])
+    except FindifError:
+        route = None
+    if route:
+        on_nic = [held for held in places if same_interface(held.nic, route.nic)]
+        exact = [held for held in on_nic if held.prefix == route.prefix]
+        if exact or on_nic:
+            return exact or on_nic
+    return [held for held in places if nic or not held.nic.startswith("lo")]
