@@ -336,10 +336,13 @@ def main(argv):
 
 def unexpected(problem):
     """Log a fault of the agent in full, line by line; exit code 1."""
-    import traceback
+    try:
+        import traceback
 
-    for line in "".join(traceback.format_exception(
-            type(problem), problem, problem.__traceback__)).splitlines():
-        ocf_log("err", line)
+        for line in "".join(traceback.format_exception(
+                type(problem), problem, problem.__traceback__)).splitlines():
+            ocf_log("err", line)
+    except BaseException as second:     # whatever is broken, Pacemaker gets a reason and a code
+        ocf_log("err", "the fault could not be logged in full: %r" % (second,))
     ocf_exit_reason("unexpected error: %s: %s" % (type(problem).__name__, problem))
     return OCF_ERR_GENERIC

@@ -231,19 +231,19 @@ def _run(path, argv):
     from . import libraries
 
     sh = libraries.import_sh()
-    words = argv[1:]
-    if sh.__version__.startswith("1."):     # which encodes strictly; sh 2 takes no bytes
-        words = [to_bytes(word) for word in words]
+    words = [to_bytes(word) for word in argv[1:]]
+    settings = {}
+    if "return_cmd" in sh.Command._call_args:       # sh 2 takes text alone: a byte, a letter
+        words = [word.decode("latin-1") for word in words]
+        settings = {"_encoding": "latin-1", "_return_cmd": True}
     out, child_out = posix.pipe()
     null = posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC)
     group = posix.getpgid(0)
     streams = {out: []}
     # A session or process group of its own would hide the child from a kill of the agent's group.
-    settings = {"_in": null, "_out": child_out, "_err": child_out, "_tty_out": False, "_bg": True,
-                "_bg_exc": False, "_ok_code": range(256), "_env": dict(CHILD_ENV),
-                "_new_session": False, "_preexec_fn": lambda: posix.setpgid(0, group)}
-    if not sh.__version__.startswith("1."):
-        settings["_return_cmd"] = True
+    settings.update(_in=null, _out=child_out, _err=child_out, _tty_out=False, _bg=True,
+                    _bg_exc=False, _ok_code=range(256), _env=dict(CHILD_ENV),
+                    _new_session=False, _preexec_fn=lambda: posix.setpgid(0, group))
     child = None
     try:
         try:

@@ -145,9 +145,9 @@ address only, and says so in the log when asked for more. It must be the same on
     Parameter("unique_clone_address", "boolean", "false", "One address per clone instance", """\
 When true, the number of the clone instance is added to ip, and each instance manages the address
 that results: instances 0, 1 and 2 of 192.0.2.10 have 192.0.2.10, 192.0.2.11 and 192.0.2.12. The
-addition works on the address as a number, IPv6 included; a result out of range is refused.
-Needs a clone with globally-unique=true. When false, the instances of a clone share one address
-(Cluster IP).
+addition works on the address as a number, IPv6 included; a result beyond the last address of the
+family is refused. Needs a clone with globally-unique=true. When false, the instances of a clone
+share one address (Cluster IP).
 """),
     Parameter("arp_interval", "integer", "200", "Milliseconds between announcements", """\
 The pause between two announcements, in milliseconds, at least 1. It counts for send_arp, for
@@ -181,9 +181,10 @@ for both families in any case. It cannot send on InfiniBand. An arping that is a
 installed makes start fail.
 """),
     Parameter("send_arp_opts", "string", "", "More options for the sender", """\
-Options passed to send_arp or arping before the agent's own, split at white space; ipoibarping gets
-none. Which there are, the manual page of the program tells. Example: -A with iputils_arping sends
-ARP replies in place of requests, which some switches and routers insist on.
+Options passed to send_arp or arping before the agent's own, split at white space; ipoibarping and
+IPv6 get none. Which there are, the manual page of the program tells. Example: -A with
+iputils_arping sends ARP replies in place of requests, which some switches and routers insist on.
+The built-in sender, which sends both, reads -A (replies only) and -U (requests only) here.
 """),
     Parameter("flush_routes", "boolean", "false", "Flush the route cache on stop", """\
 When true, stop runs "ip route flush cache" after it has removed the address. Programs on this very
@@ -198,7 +199,8 @@ the failover included. IPv6 has its own check, see nodad.
     Parameter("nodad", "string", "false", "Skip duplicate address detection (IPv6)", """\
 When true, the address can be used at once, and nobody finds out whether another host has it. When
 false, the kernel looks for a duplicate, which takes up to two seconds; start waits for the outcome,
-10 seconds at most. A duplicate makes it remove the address and fail (exit code 1).
+10 seconds at most. A duplicate makes it remove the address and fail (exit code 1); monitor fails
+likewise on an address that was found to be one later.
 """),
     Parameter("noprefixroute", "string", "false", "Add no route along with the address", """\
 When true, the kernel does not create the route to the address's network that otherwise comes and
@@ -223,7 +225,8 @@ manager is found in place of the interface's own route. Example: kernel. Left em
     Parameter("check_link_status", "string", "false", "Monitor the link too", """\
 When true, monitor reports an address as not running (exit code 7) while its interface has no link:
 state DOWN or LOWERLAYERDOWN, for instance after a cable was pulled, so that the cluster recovers
-it elsewhere. When false, the address counts, whatever the state of the link.
+it elsewhere. Start waits up to three seconds for the link and fails (exit code 1) without one.
+When false, the address counts, whatever the state of the link.
 """),
     Parameter("metric", "integer", "", "Metric of the address's route", """\
 The metric of the network route that the kernel creates along with the address, a whole number;
