@@ -54,8 +54,6 @@ def ip_init(action, values):
     if action in ("start", "stop") and posix.geteuid() != 0:
         ocf_exit_reason("%s needs root: it changes addresses" % action)
         raise OcfExit(OCF_ERR_PERM)
-    if not values["cidr_netmask"]:
-        values["cidr_netmask"] = ENV.get("OCF_RESKEY_netmask", "")
     nic, colon, label = values["nic"].partition(":")
     if colon:
         values["nic"], values["iflabel"] = nic, label
@@ -218,20 +216,25 @@ def stop_address(vip):
             vip.nic = places[0].nic
     finally:
         stop_sender(vip)
-    ocf_log("info", "IP status = %s, IP_CIP=%s" % ("ok" if places else "no",
-                                                  "yes" if vip.bucket else ""))
-    for held in places:
-        nic = held.nic
-        rc = interface.delete_interface(vip.family, vip.ip, held.prefix, nic, vip.params)
-        still = [other for other in held_or_exit(vip)
-                 if other.nic == nic and other.prefix == held.prefix]
-        if still:
-            ocf_exit_reason("Unable to remove %s/%d from %s%s" % (
-                vip.ip, held.prefix, nic, "" if rc else "; ip said that it did"))
-            return OCF_ERR_GENERIC
+    ocf_log("info", "IP status = %s, IP_CIP=%s"
+            % ("ok" if places else "no", "yes" if vip.bucket else ""))
+    left = [held for held in places if not removed(vip, held)]
+    if not places and vip.family == "inet6" and ocf_is_true(vip.params["lvs_ipv6_addrlabel"]):
+        interface.delete_stale_addrlabel(vip.ip, vip.params)
+    if left:
+        ocf_exit_reason("Unable to remove %s" % ", ".join(
+            "%s/%d from %s" % (held.ip, held.prefix, held.nic) for held in left))
+        return OCF_ERR_GENERIC
     if places and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
         interface.restore_loopback(vip.ip, vip.params)
     return OCF_SUCCESS
+
+
+def removed(vip, held):
+    """Delete one of the VIP's places; whether the address is gone from there, seen afterwards."""
+    interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params)
+    return not any(other.nic == held.nic and other.prefix == held.prefix
+                   for other in held_or_exit(vip))
 
 
 def stop_sender(vip):

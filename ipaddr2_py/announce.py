@@ -108,7 +108,10 @@ def builtin_mode(vip):
 
 def builtin_argv(vip, count):
     """bin/announce with the words that send the same."""
-    program = __file__.rpartition("/")[0].rpartition("/")[0] + "/bin/announce"
+    package = __file__.rpartition("/")[0]
+    program = package + "/announce"             # installed; else a checkout
+    if not commands.is_file(program):
+        program = package.rpartition("/")[0] + "/bin/announce"
     mode = {"reply": ["-A"], "request": ["-U"], "both": []}[builtin_mode(vip)]
     return [program, "-c", count, "-i", vip.params["arp_interval"], *mode, vip.nic, vip.ip]
 

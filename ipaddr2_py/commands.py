@@ -21,7 +21,7 @@ OUTPUT_LIMIT = 4 * 1024 * 1024
 
 _children = set()   # ids of children that end with the agent
 _deadline = None    # on the monotonic clock
-trace = None        # callable(text) while OCF_TRACE_RA is on (see ocf.start_trace)
+tracers: list = []    # callables that take a text, while OCF_TRACE_RA is on (trace.py)
 
 
 class Terminated(BaseException):
@@ -142,7 +142,7 @@ def _finish(started):
                 posix.close(fd)
         result = Result(rc, _joined(started.streams[started.out]),
                         _joined(started.streams[started.err]), timed_out)
-    if trace:
+    for trace in tracers:
         trace(_told(started.argv, result))
     return result
 
@@ -222,7 +222,7 @@ def run(argv):
         result = Result(127)
     else:
         result = _run(path, argv)
-    if trace:
+    for trace in tracers:
         trace(_told(argv, result))
     return result
 
@@ -316,7 +316,7 @@ def detach(work):
         work()
         status = 0
     except BaseException as problem:    # nothing may run on in the agent's name
-        if trace:
+        for trace in tracers:
             trace("detached: %r\n" % (problem,))
     finally:
         posix._exit(status)

@@ -8,19 +8,23 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 import _socket
 
 from . import commands
-from .interface import address_bytes, ip_query, parse_addresses, in_network
+from .interface import address_bytes, failure, in_network, ip_query, parse_addresses
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
 BITS = {"inet": 32, "inet6": 128}
 
 
 class FindifError(Exception):
-    """No interface or prefix was found, or a parameter is wrong: rc is the OCF code."""
+    """No interface or prefix was found, or a parameter is wrong: rc is the OCF code.
 
-    def __init__(self, rc, reason):
+    unreadable: not even that is sure, since `ip` failed.
+    """
+
+    def __init__(self, rc, reason, unreadable=False):
         Exception.__init__(self, reason)
         self.rc = rc
         self.reason = reason
+        self.unreadable = unreadable
 
 
 class Route:
@@ -190,7 +194,15 @@ def list_routes(family, match, proto):
         argv += ["proto", proto]
     if family == "inet":
         argv += ["scope", "link"]
-    return parse_routes(ip_query(argv).out, family)
+    return parse_routes(read_routes(argv), family)
+
+
+def read_routes(words):
+    """What `ip WORDS` printed; raises FindifError where it failed."""
+    result = ip_query(words)
+    if result.rc:
+        raise FindifError(OCF_ERR_GENERIC, failure(words, result), unreadable=True)
+    return result.out
 
 
 def findif(family, ip, nic, netmask, proto=""):
@@ -202,11 +214,14 @@ def findif(family, ip, nic, netmask, proto=""):
     if nic and netmask:
         prefix = prefixcheck(netmask, family)
         return Route(-1 if prefix is None else prefix, 0, nic, "", "")
+    if address_bytes(ip, family) is None or netmask and prefixcheck(netmask, family) is None:
+        raise FindifError(OCF_ERR_GENERIC, "%s/%s is no address with a prefix length"
+                          % (ip, netmask))
     route = best_route(list_routes(family, ip + ("/" + netmask if netmask else ""), proto), nic)
     if route is None and family == "inet" and ip.startswith("127."):
-        route = parse_local_network(ip_query(
+        route = parse_local_network(read_routes(
             ["-o", "-f", "inet", "route", "list", "match", ip, "table", "local",
-             "scope", "host"]).out)
+             "scope", "host"]))
     if route is None:
         raise FindifError(OCF_ERR_GENERIC, "no route%s holds %s: nic and cidr_netmask cannot be "
                           "found; set them, or add a route or an address of that network"

@@ -71,6 +71,14 @@ def ip_query(words):
     return commands.query(ip_command() + words)
 
 
+def failure(words, result):
+    """A sentence that tells how `ip WORDS` failed."""
+    return "%s ended with %d%s: %s" % (
+        commands.quoted(ip_command() + words), result.rc,
+        " at its time limit" if result.timed_out else "",
+        " ".join((result.err or result.out).split())[:200] or "no output")
+
+
 def parse_addresses(text):
     """The Held addresses in the output of `ip -o -f inet|inet6 addr show`.
 
@@ -116,10 +124,7 @@ def held_addresses(family, ip):
     argv = ["-o", "-f", family, "addr", "show", "to", ip]
     result = ip_query(argv)
     if result.rc:
-        raise Unreadable("%s ended with %d%s: %s" % (
-            commands.quoted(ip_command() + argv), result.rc,
-            " at its time limit" if result.timed_out else "",
-            " ".join((result.err or result.out).split())[:200] or "no output"))
+        raise Unreadable(failure(argv, result))
     return [held for held in parse_addresses(result.out)
             if held.ip == ip and not _is_ipsec(held.nic)]
 
@@ -292,6 +297,14 @@ def add_ipv6_addrlabel(ip, params):
 def delete_ipv6_addrlabel(ip, params):
     """Take the address label away again; failing does not matter."""
     ocf_run(_addrlabel("del", ip, params))
+
+
+def delete_stale_addrlabel(ip, params):
+    """Take away the label of an address that is gone, as an interrupted start can leave it."""
+    listed = ip_query(["addrlabel", "list"]).out.split("\n")
+    wanted = ["prefix", ip + "/128", "label", params["lvs_ipv6_addrlabel_value"]]
+    if any(line.split()[:4] == wanted for line in listed):
+        delete_ipv6_addrlabel(ip, params)
 
 
 def _addrlabel(verb, ip, params):

@@ -24,7 +24,8 @@ def add_site_packages():
         folders.append(home)
     environment = sys.executable.rpartition("/")[0].rpartition("/")[0]
     if posix.access(environment + "/pyvenv.cfg", posix.R_OK):
-        folders += site.getsitepackages([environment])
+        # Debian's getsitepackages() tells its own folders alone.
+        folders.append("%s/lib/python%d.%d/site-packages" % ((environment,) + sys.version_info[:2]))
     folders += site.getsitepackages([sys.prefix])
     for folder in folders:
         if folder not in sys.path:
@@ -33,6 +34,8 @@ def add_site_packages():
 
 class Deferred:
     """Stands for a module: what is known of it is answered, all else imports the real one."""
+
+    __name__: str
 
     def __init__(self, name, **known):
         self.__dict__.update(known, __name__=name, __spec__=None, __path__=[])
@@ -93,16 +96,17 @@ def import_sh():
     if "sh" in sys.modules:
         return sys.modules["sh"]
     add_site_packages()
-    stand_ins = [module for module in _deferred() if module.__name__ not in sys.modules]
-    for module in stand_ins:
-        sys.modules[module.__name__] = module
+    modules: dict = sys.modules
+    stand_ins = [module for module in _deferred() if module.__name__ not in modules]
+    for stand_in in stand_ins:
+        modules[stand_in.__name__] = stand_in
     finders = list(sys.meta_path)
     try:
         import sh
     finally:
         # sh would look into every later import, for contexts of its own that nobody makes here.
         sys.meta_path[:] = finders
-        for module in stand_ins:
-            if sys.modules.get(module.__name__) is module:
-                del sys.modules[module.__name__]
+        for stand_in in stand_ins:
+            if modules.get(stand_in.__name__) is stand_in:
+                del modules[stand_in.__name__]
     return sh

@@ -22,6 +22,7 @@ OCF_NOT_RUNNING = 7
 
 TRUE_VALUES = ("yes", "true", "1", "YES", "TRUE", "True", "ja", "on", "ON")
 AGENT_PID = posix.getpid()          # a background child logs in the agent's name
+_loggers: list = []                 # the logger(1) under way
 LOG_NAMES = {"crit": "CRIT", "err": "ERROR", "warn": "WARNING", "info": "INFO", "debug": "DEBUG"}
 
 
@@ -94,8 +95,8 @@ def ocf_log(level, message):
     HA_LOGD=yes, else to syslog (HA_LOGFACILITY), to HA_LOGFILE and HA_DEBUGLOG, else to stderr.
     """
     text = "%s: %s" % (LOG_NAMES[level], message)
-    if commands.trace:
-        commands.trace("# %s\n" % text)
+    for trace in commands.tracers:
+        trace("# %s\n" % text)
     if level == "debug":
         _ha_debug(text)
     else:
@@ -106,8 +107,8 @@ def ocf_exit_reason(message):
     """Say on stderr, in one line, why the action fails; logged as an error as well."""
     message = " ".join(message.split("\n"))
     write_all(2, (ENV.get("OCF_EXIT_REASON_PREFIX") or "ocf-exit-reason:") + message + "\n")
-    if commands.trace:
-        commands.trace("# reason: %s\n" % message)
+    for trace in commands.tracers:
+        trace("# reason: %s\n" % message)
     _ha_log("ERROR: " + message, ignore_stderr=True)
 
 
@@ -170,12 +171,12 @@ def _ha_log(text, ignore_stderr=False):
     if facility:
         _syslog(facility, tag, _syslog_level(text), text)
     if logfile:
-        _append(logfile, "%s %s:    %s\n" % (hadate(), tag, text))
+        _append(logfile, "%s  %s:    %s\n" % (hadate(), tag, text))
     if not facility and not logfile and not ignore_stderr:
-        write_all(2, "%s%s\n" % (hadate(), text))
+        write_all(2, "%s %s\n" % (hadate(), text))
     debuglog = ENV.get("HA_DEBUGLOG", "")
     if debuglog and debuglog != logfile:
-        _append(debuglog, "%s:\t%s%s\n" % (tag, hadate(), text))
+        _append(debuglog, "%s:\t%s %s\n" % (tag, hadate(), text))
 
 
 def _ha_debug(text):
@@ -191,7 +192,7 @@ def _ha_debug(text):
     if facility:
         _syslog(facility, tag, "debug", text)
     if ENV.get("HA_DEBUGLOG"):
-        _append(ENV["HA_DEBUGLOG"], "%s:\t%s%s\n" % (tag, hadate(), text))
+        _append(ENV["HA_DEBUGLOG"], "%s:\t%s %s\n" % (tag, hadate(), text))
 
 
 def _ha_logger(words):
@@ -207,15 +208,18 @@ def _syslog_level(text):
 
 
 def _syslog(facility, tag, level, text):
-    """What `logger -t TAG -p FACILITY.LEVEL TEXT` does, without starting it."""
+    """Hand a line to logger(1), without waiting for it: the next line waits, to keep the order."""
+    while _loggers:
+        commands.query_end(_loggers.pop())
+    if commands.find("logger"):
+        _loggers.append(commands.query_start(
+            ["logger", "-t", tag, "-p", "%s.%s" % (facility, level), text]))
+        return
     import syslog
 
-    number = getattr(syslog, "LOG_" + facility.upper(), None)
-    if not isinstance(number, int):
-        number = syslog.LOG_USER
-    syslog.openlog(tag, 0, number)
-    syslog.syslog(getattr(syslog, "LOG_" + level.upper()), text.encode(
-        "utf-8", "replace").decode("utf-8").replace("\0", ""))
+    syslog.openlog(tag, 0, getattr(syslog, "LOG_" + facility.upper(), syslog.LOG_USER))
+    syslog.syslog(getattr(syslog, "LOG_" + level.upper()), text.replace("\0", "").encode(
+        "utf-8", "replace").decode("utf-8"))
     syslog.closelog()
 
 

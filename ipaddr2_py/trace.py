@@ -25,7 +25,7 @@ def start_trace(action):
     def write_trace(text):
         write_all(fd, text)
 
-    commands.trace = write_trace
+    commands.tracers.append(write_trace)
     write_trace("# %s %s of %s\n" % (time.strftime("%F %T"), action, log_tag()))
     for name in sorted(ENV):
         if name.startswith(("OCF_", "HA_")) or name == "PATH":

@@ -125,7 +125,7 @@ def find_place(vip):
         nic = resolve_nic(values["nic"]) or values["nic"] if values["nic"] else ""
         route = findif(vip.family, vip.ip, nic, netmask, values["proto"])
     except FindifError as problem:
-        if ocf_is_probe(vip.action):
+        if ocf_is_probe(vip.action) and not problem.unreadable:
             ocf_log("info", "[findif] failed: %s" % problem.reason)
             raise OcfExit(OCF_NOT_RUNNING) from None
         ocf_exit_reason("[findif] failed: %s" % problem.reason)
@@ -168,8 +168,8 @@ def check_rest(vip):
         configured("arp_count_refresh [%s] must be a whole number, 0 or more"
                    % values["arp_count_refresh"])
     for name in ("metric", "arp_repeat_after"):
-        if values[name] and not ocf_is_decimal(values[name]):
-            configured("%s [%s] must be a whole number, 0 or more, or empty"
+        if values[name] and not (ocf_is_decimal(values[name]) and int(values[name]) < 2 ** 32):
+            configured("%s [%s] must be a whole number from 0 to 4294967295, or empty"
                        % (name, values[name]))
     if values["mac"] and len(values["mac"].replace("-", ":").split(":")) != 6:
         configured("mac [%s] is not a hardware address such as 01:00:5e:00:01:02" % values["mac"])
