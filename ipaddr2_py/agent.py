@@ -14,7 +14,7 @@ from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED,
                   OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason,
                   ocf_is_decimal, ocf_is_true, ocf_log)
 from .vip import (STRICT, Vip, check_family, check_rest, clone_settings, configured, find_place,
-                  held_or_exit, own_places, refuse_words, set_broadcast, set_label,
+                  held_or_exit, look_ahead, own_places, refuse_words, set_broadcast, set_label,
                   unique_clone_address)
 
 ACTIONS = ("start", "stop", "status", "monitor", "validate-all")
@@ -142,13 +142,20 @@ def ip_start(vip):
 
 def start_locked(vip):
     """ip_start() while nobody else works on the same Cluster IP."""
+    look_ahead(vip)
     status = ip_served(vip)
     if status == "ok":
         return OCF_SUCCESS
     set_broadcast(vip)
+    sending = None
+    if not vip.nic.startswith("lo"):
+        from . import announce
+        sending = announce.prepare(vip)
     undo = []
     try:
         start_address(vip, status, undo)
+        if sending:
+            announce.on_start(sending)
     except BaseException:
         commands.set_deadline(commands.remaining() + (ALL - WORK) * action_timeout())
         for step in reversed(undo):
@@ -180,9 +187,6 @@ def start_address(vip, status, undo):
             raise OcfExit(OCF_ERR_GENERIC)
         if ocf_is_true(vip.params["check_link_status"]):
             wait_for_link(vip)
-    if not vip.nic.startswith("lo"):
-        from . import announce
-        announce.on_start(vip)
 
 
 def wait_for_link(vip):

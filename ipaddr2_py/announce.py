@@ -119,14 +119,19 @@ def builtin_argv(vip, count):
 # --- the three occasions ---------------------------------------------------------------------
 
 
-def on_start(vip):
+def prepare(vip):
+    """Settle, before anything is changed, how a new address is going to be announced."""
+    return Sending(vip, vip.params["arp_count"], "info")
+
+
+def on_start(sending):
     """Announce a new address; exits 1 for an IPv6 address that is a duplicate, or whose
     announcement in the foreground failed."""
+    vip = sending.vip
     if vip.family == "inet6":
         wait_for_dad(vip)
     if skip_cluster_ip(vip):
         return
-    sending = Sending(vip, vip.params["arp_count"], "info")
     rc = announce(sending, vip.params["arp_repeat_after"])
     if rc and vip.family == "inet6":
         ocf_exit_reason("the neighbours could not be told of %s: %s ended with %d"

@@ -19,6 +19,7 @@ from .environment import (CHILD_ENV, ENV, find, is_file, load_environment,  # no
 #: Output kept of one program, in bytes; what comes after it is read and dropped.
 OUTPUT_LIMIT = 4 * 1024 * 1024
 
+_ahead = {}         # queries begun before they are asked for
 _children = set()   # ids of children that end with the agent
 _deadline = None    # on the monotonic clock
 tracers: list = []    # callables that take a text, while OCF_TRACE_RA is on (trace.py)
@@ -76,7 +77,12 @@ def _quote(word):
 
 def query(argv):
     """Run a program that changes nothing; its Result, stdout and stderr apart."""
-    return _finish(_Started(argv))
+    return _finish(_ahead.pop(tuple(argv), None) or _Started(argv))
+
+
+def query_ahead(argv):
+    """Begin a query() that is going to come, unless something is changed before it does."""
+    _ahead[tuple(argv)] = _Started(argv)
 
 
 def query_start(argv):
@@ -217,11 +223,10 @@ def _told(argv, result):
 
 def run(argv):
     """Run a program that changes something, through sh; out holds stdout and stderr together."""
+    while _ahead:
+        _finish(_ahead.popitem()[1])
     path = find(argv[0])
-    if not path:
-        result = Result(127)
-    else:
-        result = _run(path, argv)
+    result = _run(path, argv) if path else Result(127)
     for trace in tracers:
         trace(_told(argv, result))
     return result

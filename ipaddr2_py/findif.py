@@ -189,12 +189,14 @@ def parse_local_network(text):
 
 def list_routes(family, match, proto):
     """The routes that hold `match` (an address, or address/length), as Route objects."""
-    argv = ["-o", "-f", family, "route", "list", "match", match]
-    if proto:
-        argv += ["proto", proto]
-    if family == "inet":
-        argv += ["scope", "link"]
-    return parse_routes(read_routes(argv), family)
+    return parse_routes(read_routes(route_query(family, match, proto)), family)
+
+
+def route_query(family, match, proto):
+    """The words that ask `ip` for the routes that hold `match`."""
+    proto_words = ["proto", proto] if proto else []
+    scope = ["scope", "link"] if family == "inet" else []
+    return ["-o", "-f", family, "route", "list", "match", match, *proto_words, *scope]
 
 
 def read_routes(words):
@@ -240,8 +242,12 @@ def find_broadcast(nic, ip, src=""):
 
     Several: the route's source address first, then the longest prefix, then the first listed.
     """
-    text = ip_query(["-o", "-f", "inet", "addr", "show", "dev", nic]).out
-    return parse_broadcast(text, ip, src)
+    return parse_broadcast(ip_query(broadcast_query(nic)).out, ip, src)
+
+
+def broadcast_query(nic):
+    """The words that ask `ip` for the IPv4 addresses of interface `nic`."""
+    return ["-o", "-f", "inet", "addr", "show", "dev", nic]
 
 
 def parse_broadcast(text, ip, src=""):

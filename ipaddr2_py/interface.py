@@ -71,6 +71,11 @@ def ip_query(words):
     return commands.query(ip_command() + words)
 
 
+def ip_query_ahead(words):
+    """Begin `ip WORDS`, which is soon to be asked for."""
+    commands.query_ahead(ip_command() + words)
+
+
 def failure(words, result):
     """A sentence that tells how `ip WORDS` failed."""
     return "%s ended with %d%s: %s" % (
@@ -116,12 +121,22 @@ def same_interface(printed, nic):
     return printed == nic or printed.split("@")[0] == nic
 
 
+def held_query(family, ip):
+    """The words that ask `ip` where address `ip` is held."""
+    return ["-o", "-f", family, "addr", "show", "to", ip]
+
+
+def link_query(nic):
+    """The words that ask `ip` for the hardware of interface `nic`."""
+    return ["link", "show", "dev", nic]
+
+
 def held_addresses(family, ip):
     """Every place where address `ip` (canonical) is held on this host, as Held objects.
 
     Raises Unreadable where `ip` fails: silence would be taken for "not here".
     """
-    argv = ["-o", "-f", family, "addr", "show", "to", ip]
+    argv = held_query(family, ip)
     result = ip_query(argv)
     if result.rc:
         raise Unreadable(failure(argv, result))
@@ -148,7 +163,7 @@ def parse_link_state(text):
 
 def is_infiniband(nic):
     """Whether the hardware of interface `nic` is InfiniBand."""
-    return "link/infiniband" in ip_query(["link", "show", "dev", nic]).out
+    return "link/infiniband" in ip_query(link_query(nic)).out
 
 
 # --- changes ---------------------------------------------------------------------------------

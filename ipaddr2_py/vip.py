@@ -5,8 +5,8 @@ The steps of the shell agent's ip_init, each of which fills in its part of a Vip
 """
 
 from . import commands, interface
-from .findif import (FindifError, check_params, find_broadcast, findif, maybe_convert_dotted_quad,
-                     prefixcheck, resolve_nic)
+from .findif import (FindifError, broadcast_query, check_params, find_broadcast, findif,
+                     maybe_convert_dotted_quad, prefixcheck, resolve_nic, route_query)
 from .interface import address_bytes, address_text, canonical, same_interface
 from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
                   ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
@@ -148,6 +148,16 @@ def set_label(vip):
                 % vip.params["iflabel"])
 
 
+def look_ahead(vip):
+    """Begin what start is going to ask for, all at once."""
+    interface.ip_query_ahead(interface.held_query(vip.family, vip.ip))
+    if vip.family == "inet":
+        if not vip.params["broadcast"]:
+            interface.ip_query_ahead(broadcast_query(vip.nic))
+        if not vip.params["arp_sender"] and not vip.nic.startswith("lo"):
+            interface.ip_query_ahead(interface.link_query(vip.nic))
+
+
 def set_broadcast(vip):
     """The broadcast address: as given, else that of the address whose network holds the VIP."""
     vip.brd = vip.params["broadcast"]
@@ -195,14 +205,16 @@ def own_places(vip):
     nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
     if values["nic"] and not nic:
         return []
+    proto = "" if bad_word(values["proto"]) else values["proto"]
+    if not nic and netmask is None:
+        interface.ip_query_ahead(route_query(vip.family, vip.ip, proto))
     places = [held for held in held_or_exit(vip)
               if (not nic or same_interface(held.nic, nic))
               and (netmask is None or held.prefix == netmask)]
     if not places or (nic and len(places) == 1):
         return places
     try:
-        route = findif(vip.family, vip.ip, nic, "" if netmask is None else str(netmask),
-                       "" if bad_word(values["proto"]) else values["proto"])
+        route = findif(vip.family, vip.ip, nic, "" if netmask is None else str(netmask), proto)
     except FindifError:
         route = None
     if route:
