@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The build's one step of its own; all settings are in setup.cfg.
+
+A checkout runs as it is. A built package holds more: the templates, the rendered metadata and the
+programs of bin/, so that the agent finds the package around it through any symbolic link; announce
+once more and the manual page, as data files, for PATH and man. No program may be a `script`: pip
+writes those a shebang without the options -IS, which the agent needs.
+"""
+
+import os
+import sys
+import time
+
+from setuptools import setup
+from setuptools.command.build_py import build_py
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)  # a build by PEP 517 does not have it
+
+from ipaddr2_py import metadata, provider  # noqa: E402
+
+
+class BuildPackage(build_py):
+    """Builds the modules, then adds what only an installed package has."""
+
+    def run(self):
+        super().run()
+        if getattr(self, "editable_mode", False):
+            return
+        package = os.path.join(self.build_lib, "ipaddr2_py")
+        data = os.path.join(self.get_finalized_command("build").build_base, "data")
+        os.makedirs(data, exist_ok=True)
+        os.makedirs(os.path.join(package, "templates"), exist_ok=True)
+        for name in os.listdir(os.path.join(HERE, "templates")):
+            self.copy_file(os.path.join(HERE, "templates", name),
+                           os.path.join(package, "templates", name))
+        write(os.path.join(package, "IPaddr2.xml"), metadata.render())
+        for name in (provider.AGENT, provider.ANNOUNCE):
+            provider.copy_program(os.path.join(HERE, "bin", name), os.path.join(package, name),
+                                  build_interpreter())
+        announce = os.path.join(data, provider.ANNOUNCE)
+        self.copy_file(os.path.join(package, provider.ANNOUNCE), announce)
+        page = os.path.join(data, "ocf_ipaddr2py_IPaddr2.7")
+        write(page, metadata.render_manpage(date=build_date()))
+        self.distribution.data_files = (self.distribution.data_files or []) + [
+            ("bin", [announce]), ("share/man/man7", [page])]
+
+
+def build_interpreter():
+    """Return the interpreter for the shebangs: the distribution's unless another one builds.
+
+    It is the one beneath a virtual environment: that of a build may be gone after it.
+    """
+    running = os.path.realpath(sys.executable)
+    usual = "/usr/bin/python3"
+    return usual if os.path.realpath(usual) == running else running
+
+
+def build_date():
+    """Return the date for the manual page; SOURCE_DATE_EPOCH makes a build reproducible."""
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def write(path, text):
+    """Write text to the file path as UTF-8."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+setup(cmdclass={"build_py": BuildPackage})
