@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The frames of the built-in sender: field by field by the RFCs, and against other senders'."""
+
+import ipaddress
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from ipaddr2_py import announce_cli, packets
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CAPTURED = ROOT / "tests" / "data" / "packets"
+
+MAC = bytes.fromhex("02005e100001")
+CLUSTER_MAC = bytes.fromhex("01005e7f0001")
+VIP = "192.0.2.50"
+VIP6 = "2001:db8::50"
+
+
+def captured(name):
+    """The frames of a file in tests/data/packets."""
+    return [bytes.fromhex(line) for line in (CAPTURED / name).read_text().split()]
+
+
+def checksum_holds(frame):
+    """RFC 1071 over pseudo header and ICMPv6, the receiver's way: the sum is all ones."""
+    data = frame[22:54] + len(frame[54:]).to_bytes(4, "big") + b"\0\0\0\x3a" + frame[54:]
+    total = 0
+    for at in range(0, len(data), 2):
+        total += int.from_bytes(data[at:at + 2], "big")
+        total = (total & 0xFFFF) + (total >> 16)
+    return total == 0xFFFF
+
+
+def without_flow_label(frame):
+    return frame[:14] + bytes([frame[14] & 0xF0, 0, 0, 0]) + frame[18:]
+
+
+@pytest.mark.parametrize(
+    "reply, operation, target", [(False, 1, bytes(6)), (True, 2, MAC)], ids=["request", "reply"]
+)
+def test_garp_fields(reply, operation, target):
+    frame = packets.garp_frame(MAC, VIP, reply=reply)
+    vip = ipaddress.ip_address(VIP).packed
+    assert len(frame) == 42
+    assert frame[0:6] == b"\xff" * 6, "Ethernet destination: broadcast"
+    assert frame[6:12] == MAC, "Ethernet source"
+    assert frame[12:14] == b"\x08\x06", "EtherType: ARP"
+    assert frame[14:16] == b"\x00\x01", "hardware type: Ethernet"
+    assert frame[16:18] == b"\x08\x00", "protocol type: IPv4"
+    assert frame[18] == 6 and frame[19] == 4, "address lengths"
+    assert int.from_bytes(frame[20:22], "big") == operation
+    assert frame[22:28] == MAC, "sender hardware address"
+    assert frame[28:32] == vip, "sender protocol address"
+    assert frame[32:38] == target, "target hardware address"
+    assert frame[38:42] == vip, "target protocol address"
+
+
+@pytest.mark.parametrize("router, flags", [(False, 0x20), (True, 0xA0)], ids=["host", "router"])
+def test_na_fields(router, flags):
+    frame = packets.na_frame(MAC, VIP6, router=router)
+    vip = ipaddress.ip_address(VIP6).packed
+    assert len(frame) == 14 + 40 + 32
+    assert frame[0:6] == b"\x33\x33\x00\x00\x00\x01", "Ethernet destination: all nodes"
+    assert frame[6:12] == MAC, "Ethernet source"
+    assert frame[12:14] == b"\x86\xdd", "EtherType: IPv6"
+    assert frame[14] >> 4 == 6, "version"
+    assert int.from_bytes(frame[18:20], "big") == 32, "payload length"
+    assert frame[20] == 58, "next header: ICMPv6"
+    assert frame[21] == 255, "hop limit"
+    assert frame[22:38] == vip, "source address"
+    assert frame[38:54] == ipaddress.ip_address("ff02::1").packed, "destination address"
+    assert frame[54] == 136 and frame[55] == 0, "type and code"
+    assert checksum_holds(frame)
+    assert frame[58] == flags, "router, solicited, override"
+    assert frame[59:62] == b"\0\0\0", "reserved"
+    assert frame[62:78] == vip, "target address"
+    assert frame[78] == 2 and frame[79] == 1, "target link-layer address option, 8 octets"
+    assert frame[80:86] == MAC
+
+
+@pytest.mark.parametrize(
+    "ip",
+    ["2001:db8::", "fe80::1", "fff::ffff:ffff:ffff", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"],
+)
+def test_checksum_of_other_addresses(ip):
+    assert checksum_holds(packets.na_frame(MAC, ip))
+    assert checksum_holds(packets.na_frame(b"\xff" * 6, ip, router=True))
+
+
+def test_checksum_example_of_rfc_1071():
+    assert packets.internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xFFFF - 0xDDF2
+
+
+def test_as_send_arp():
+    pair = [packets.garp_frame(MAC, VIP), packets.garp_frame(MAC, VIP, reply=True)]
+    assert captured("send_arp.hex") == pair * 2
+
+
+def test_as_send_arp_with_a_cluster_mac():
+    ours = [packets.garp_frame(CLUSTER_MAC, VIP, reply, source=MAC) for reply in (False, True)]
+    assert captured("send_arp_mac.hex") == ours
+
+
+def test_as_arping():
+    assert captured("arping_reply.hex") == [packets.garp_frame(MAC, VIP, reply=True)]
+    (request,) = captured("arping_request.hex")
+    assert request[32:38] == b"\xff" * 6, "where iputils differs from RFC 5227"
+    assert request[:32] + bytes(6) + request[38:] == packets.garp_frame(MAC, VIP)
+
+
+def test_as_send_ua():
+    (theirs,) = captured("send_ua.hex")
+    assert without_flow_label(theirs) == packets.na_frame(MAC, VIP6)
+
+
+@pytest.mark.parametrize("name, router", [("kernel.hex", False), ("kernel_router.hex", True)])
+def test_as_the_kernel(name, router):
+    ours = [packets.garp_frame(MAC, VIP), packets.na_frame(MAC, VIP6, router)]
+    assert captured(name) == ours
+
+
+def test_na_carries_another_mac():
+    frame = packets.na_frame(CLUSTER_MAC, VIP6, source=MAC)
+    assert frame[6:12] == MAC and frame[80:86] == CLUSTER_MAC
+    assert checksum_holds(frame)
+
+
+def test_spelling_does_not_matter():
+    assert packets.na_frame(MAC, "2001:DB8:0:0::0050") == packets.na_frame(MAC, VIP6)
+
+
+@pytest.mark.parametrize("frame, ip", [(packets.garp_frame, VIP6), (packets.na_frame, VIP)])
+def test_the_other_family_is_refused(frame, ip):
+    with pytest.raises(packets.PacketError, match=ip):
+        frame(MAC, ip)
+
+
+@pytest.mark.parametrize(
+    "ip",
+    ["", "192.0.2", "192.0.2.050", "192.0.2.256", "192.0.2.5/24", "fe80::1%eth0", ":::", "host"]
+    + ["1.2.3.4\0", "\u0661.2.3.4"]
+    + ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1"],
+)
+def test_what_is_no_address_of_a_host(ip):
+    with pytest.raises(packets.PacketError) as refusal:
+        packets.parse_address(ip)
+    assert repr(ip) in str(refusal.value)
+
+
+@pytest.mark.parametrize("ip", ["1.0.0.0", "223.255.255.255", "240.0.0.1", "fe80::1", "::2"])
+def test_addresses_of_hosts(ip):
+    assert packets.parse_address(ip)[1] == ipaddress.ip_address(ip).packed
+
+
+@pytest.mark.parametrize("text", ["02:00:5e:10:00:01", "02005E100001", "02-00-5e-10-00-01", MAC])
+def test_parse_mac(text):
+    assert packets.parse_mac(text) == MAC
+    assert packets.mac_text(MAC) == "02:00:5e:10:00:01"
+
+
+@pytest.mark.parametrize("text", ["", "02:00:5e:10:00", "02:00:5e:10:00:01:02", "zz" * 6, b"\0"])
+def test_what_is_no_mac(text):
+    with pytest.raises(packets.PacketError, match="Ethernet address"):
+        packets.parse_mac(text)
+
+
+@pytest.mark.parametrize("nic", ["", "a" * 16, "a\0b", "\udcff"])
+def test_what_is_no_interface_name(nic):
+    with pytest.raises(packets.PacketError, match="interface name"):
+        packets.hardware_address(nic)
+
+
+def test_a_missing_interface():
+    with pytest.raises(packets.PacketError, match="no interface 'nosuchnic0'"):
+        packets.hardware_address("nosuchnic0")
+
+
+@pytest.mark.parametrize(
+    "kind, text",
+    [(32, "InfiniBand"), (772, "loopback"), (65534, r"no Ethernet address \(hardware type 65534")],
+)
+def test_hardware_other_than_ethernet(monkeypatch, kind, text):
+    # No namespace has InfiniBand: the kernel's answer (netdevice(7), struct ifreq) is made up.
+    def answer(_descriptor, request, name):
+        assert request == 0x8927 and name == b"ib0".ljust(40, b"\0")
+        return b"ib0".ljust(16, b"\0") + kind.to_bytes(2, sys.byteorder) + b"\x80" * 14 + bytes(8)
+
+    monkeypatch.setattr(packets.fcntl, "ioctl", answer)
+    with pytest.raises(packets.PacketError, match="'ib0' .*" + text):
+        packets.hardware_address("ib0")
+    with pytest.raises(packets.PacketError, match=text):
+        packets.Announcer("ib0", VIP)
+
+
+def test_import_is_cheap():
+    lean = "posix sys time errno fcntl _socket _struct ipaddr2_py ipaddr2_py.packets".split()
+    code = (
+        "import sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1])\n"
+        "import ipaddr2_py.packets; print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-IS", "-c", code, str(ROOT)],
+        stdout=subprocess.PIPE,
+        universal_newlines=True,
+        check=True,
+    )
+    assert set(done.stdout.split()) <= set(lean)
+
+
+# --- bin/announce ----------------------------------------------------------------------------
+
+
+def test_the_command_line_has_the_agents_defaults():
+    options = announce_cli.arguments(["eth0", VIP])
+    assert (options.count, options.interval, options.mode) == (5, 200, "both")
+    assert not options.force and not options.quiet
+    assert announce_cli.arguments(["-A", "eth0", VIP]).mode == "reply"
+    assert announce_cli.arguments(["-U", "eth0", VIP]).mode == "request"
+
+
+@pytest.mark.parametrize(
+    "argv, text",
+    [
+        ([], "NIC, IP"),
+        (["eth0"], "IP"),
+        (["eth0", VIP, "more"], "more"),
+        (["-c", "0", "eth0", VIP], "'0' is not a number of rounds from 1 to 1000000"),
+        (["-c", "1000001", "eth0", VIP], "1000001"),
+        (["-c", "+5", "eth0", VIP], "'+5'"),
+        (["-c", "1_0", "eth0", VIP], "'1_0'"),
+        (["-c", "9" * 9999, "eth0", VIP], "rounds"),
+        (["-i", "-1", "eth0", VIP], "-i"),
+        (["-i", "0.5", "eth0", VIP], "'0.5' is not a number of milliseconds from 0 to 86400000"),
+        (["-A", "-U", "eth0", VIP], "-A"),
+        (["--forc", "eth0", VIP], "--forc"),
+        (["eth0", "192.0.2.50/24"], "'192.0.2.50/24'"),
+        (["-A", "eth0", VIP6], "-A and -U"),
+        (["-U", "eth0", VIP6], "-A and -U"),
+    ],
+)
+def test_wrong_use_is_2(capsys, argv, text):
+    try:
+        code = announce_cli.main(argv)
+    except SystemExit as ending:
+        code = ending.code
+    assert code == 2
+    said = capsys.readouterr()
+    assert text in said.err and not said.out
+
+
+@pytest.mark.parametrize(
+    "line, nic, name",
+    [
+        ("7: eth0@if6: <UP> mtu 1500", "eth0", "eth0"),
+        ("7: eth0: <UP> mtu 1500", "eth0", "eth0"),
+        ("7: eth0@if6: <UP> mtu 1500", "alternative", "eth0"),
+        ("7: a@b@if6: <UP> mtu 1500", "a@b", "a@b"),
+    ],
+)
+def test_link_name(line, nic, name):
+    assert announce_cli.link_name(line, nic) == name
+
+
+def run_announce(*argv, **options):
+    return subprocess.run(
+        [str(ROOT / "bin" / "announce"), *argv],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        timeout=30,
+        **options
+    )
+
+
+def test_help_answers_what_an_admin_asks():
+    done = run_announce("--help")
+    assert done.returncode == 0 and not done.stderr
+    for word in ("-c COUNT", "-i MS", "-A", "-U", "--force", "NIC", "IP", "IPv6", "Exit status"):
+        assert word in done.stdout
+
+
+def test_runs_through_a_link_from_anywhere(tmp_path):
+    link = tmp_path / "announce"
+    link.symlink_to(ROOT / "bin" / "announce")
+    done = subprocess.run([str(link), "--help"], cwd="/", stdout=subprocess.PIPE, check=True)
+    assert b"usage: announce" in done.stdout
+
+
+def test_a_copy_without_its_package_says_so(tmp_path):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    copy = folder / "announce"
+    copy.write_bytes((ROOT / "bin" / "announce").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-IS", str(copy), "eth0", VIP],
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "package ipaddr2_py" in done.stderr and "Traceback" not in done.stderr
