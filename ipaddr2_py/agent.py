@@ -157,11 +157,20 @@ def start_locked(vip):
         if sending:
             announce.on_start(sending)
     except BaseException:
-        commands.set_deadline(commands.remaining() + (ALL - WORK) * action_timeout())
-        for step in reversed(undo):
-            step()
+        take_all_back(undo)
         raise
     return OCF_SUCCESS
+
+
+def take_all_back(undo):
+    """Undo the steps of a start that failed, the last one first, whatever becomes of each."""
+    commands.ignore_termination()
+    commands.set_deadline(commands.remaining() + (ALL - WORK) * action_timeout())
+    for step in reversed(undo):
+        try:
+            step()
+        except (OcfExit, interface.Unreadable) as problem:
+            ocf_log("err", "could not be taken back: %s" % problem)
 
 
 def start_address(vip, status, undo):
@@ -293,7 +302,7 @@ def action_timeout():
     """Seconds that Pacemaker gives the action (CRM_meta_timeout, ms), 20 where it does not say."""
     timeout = ENV.get("OCF_RESKEY_CRM_meta_timeout", "")
     if ocf_is_decimal(timeout) and int(timeout) > 0:
-        return int(timeout) / 1000
+        return max(1.0, int(timeout) / 1000)
     return 20.0
 
 

@@ -341,12 +341,18 @@ def end_with_agent():
         _signal.signal(number, terminated)
 
 
+def ignore_termination():
+    """From here on SIGTERM and SIGINT do nothing: what was begun is taken back undisturbed."""
+    for number in (_signal.SIGTERM, _signal.SIGINT):
+        _signal.signal(number, _signal.SIG_IGN)
+
+
 def replace(argv):
     """Become another program, as the shell's exec does; raises OSError if it cannot be run."""
     posix.execve(find(argv[0]), [to_bytes(word) for word in argv], _bytes_env())
 
 
 def die_of(number):
-    """End this process by the signal that told it to."""
+    """End this process by the signal that told it to, as its caller expects."""
     _signal.signal(number, _signal.SIG_DFL)
     posix.kill(posix.getpid(), number)

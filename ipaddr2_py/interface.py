@@ -197,14 +197,16 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
         ocf_log("err", "IPv4 address collision: %s is in use by another host [DAD]" % ip)
         return False
     if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]):
-        if add_ipv6_addrlabel(ip, params) == 0:
-            undo.append(lambda: delete_ipv6_addrlabel(ip, params))
+        undo.append(lambda: delete_ipv6_addrlabel(ip, params))
+        if 0 < add_ipv6_addrlabel(ip, params) < 126:
+            undo.pop()                      # somebody else's
     argv = address_add_argv(family, ip, prefix, brd, nic, label, params)
     ocf_log("info", commands.quoted(argv))
+    undo.append(lambda: take_back(family, ip, prefix, nic))
     rc = ocf_run(argv)
-    # A program that was cut off may have done its work; one that refused has not.
-    if rc == 0 or rc > 125:
-        undo.append(lambda: take_back(family, ip, prefix, nic))
+    if 0 < rc < 126:
+        # It refused: what is there is somebody else's. One that was cut off may have added it.
+        undo.pop()
     if nic not in find_interface(family, ip, prefix):
         if rc == 0:
             ocf_log("err", "%s succeeded, but the address is not there" % commands.quoted(argv))
