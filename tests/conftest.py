@@ -8,12 +8,12 @@ import shutil
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-KINDS = ("unit", "twin", "netns", "cluster", "vm")
-NEED_ROOT = ("twin", "netns", "cluster")
+KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm")
+NEED_ROOT = ("twin", "netns", "faults", "cluster")
 
 
 def lacking(reason):
-    """Skip on a user's machine; fail where the environment has CI set, for nothing may lack there."""
+    """Skip on a user's machine; fail where CI is set, for nothing may lack there."""
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
