@@ -12,6 +12,9 @@ from .interface import address_bytes, failure, in_network, ip_query, parse_addre
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
 BITS = {"inet": 32, "inet6": 128}
+#: Words of `ip route list` that a value follows, as far as they come before those asked for.
+ROUTE_KEYWORDS = ("dev", "via", "proto", "scope", "src", "metric", "table", "tos", "nhid", "weight",
+                  "from", "encap")
 
 
 class FindifError(Exception):
@@ -143,28 +146,29 @@ def parse_routes(text, family):
     routes = []
     for line in text.splitlines():
         words = line.split()
-        if not words:
-            continue
-        destination, _, length = words[0].partition("/")
+        destination, _, length = words[0].partition("/") if words else ("", "", "")
         if address_bytes(destination, family) is None:
             continue
         prefix = prefixcheck(length, family) if length else BITS[family]
-        if prefix is None or not _after(words, "dev"):
+        told = keywords(words[1:])
+        if prefix is None or "dev" not in told or family == "inet6" and "via" in told:
             continue
-        if family == "inet6" and _after(words, "via"):
-            continue
-        metric = _after(words, "metric")
+        metric = told.get("metric", "")
         routes.append(Route(prefix, int(metric) if ocf_is_decimal(metric) else 0,
-                            _after(words, "dev"), _after(words, "src"), line))
+                            told["dev"], told.get("src", ""), line))
     return routes
 
 
-def _after(words, key):
-    """The word behind `key`, "" where there is none; words[0] is the destination."""
-    for index in range(1, len(words) - 1):
-        if words[index] == key:
-            return words[index + 1]
-    return ""
+def keywords(words):
+    """The first value of each of `ip route`'s keywords; a value may look like a keyword."""
+    told = {}
+    index = 0
+    while index < len(words) - 1:
+        if words[index] in ROUTE_KEYWORDS:
+            told.setdefault(words[index], words[index + 1])
+            index += 1
+        index += 1
+    return told
 
 
 def best_route(routes, nic=""):
@@ -181,9 +185,9 @@ def parse_local_network(text):
     for line in text.splitlines():
         words = line.split()
         if len(words) > 3 and words[0] == "local" and "/" in words[1]:
-            length = prefixcheck(words[1].partition("/")[2], "inet")
-            if length and _after(words, "dev"):
-                return Route(length, 0, _after(words, "dev"), _after(words, "src"), line)
+            length, told = prefixcheck(words[1].partition("/")[2], "inet"), keywords(words[2:])
+            if length and "dev" in told:
+                return Route(length, 0, told["dev"], told.get("src", ""), line)
     return None
 
 

@@ -181,8 +181,14 @@ def check_rest(vip):
         if values[name] and not (ocf_is_decimal(values[name]) and int(values[name]) < 2 ** 32):
             configured("%s [%s] must be a whole number from 0 to 4294967295, or empty"
                        % (name, values[name]))
-    if values["mac"] and len(values["mac"].replace("-", ":").split(":")) != 6:
+    octets = values["mac"].replace("-", ":").split(":")
+    if values["mac"] and not (len(octets) == 6 and all(is_octet(octet) for octet in octets)):
         configured("mac [%s] is not a hardware address such as 01:00:5e:00:01:02" % values["mac"])
+
+
+def is_octet(text):
+    """Whether text is two hexadecimal digits."""
+    return len(text) == 2 and all(digit in "0123456789abcdefABCDEF" for digit in text)
 
 
 def held_or_exit(vip):
