@@ -18,6 +18,8 @@ from .environment import (CHILD_ENV, ENV, find, is_file, load_environment,  # no
 
 #: Output kept of one program, in bytes; what comes after it is read and dropped.
 OUTPUT_LIMIT = 4 * 1024 * 1024
+#: The signals that end the agent, and its children with it.
+ENDING = (_signal.SIGTERM, _signal.SIGINT)
 
 _ahead = {}         # queries begun before they are asked for
 _children = set()   # ids of children that end with the agent
@@ -95,6 +97,16 @@ def query_end(started):
     return _finish(started)
 
 
+class _undisturbed:
+    """`with _undisturbed():` a signal that ends the agent waits: no child goes unnoted."""
+
+    def __enter__(self):
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, ENDING)
+
+    def __exit__(self, *_problem):
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, ENDING)
+
+
 class _Started:
     """A program under way: its process id, or the status that says why there is none."""
 
@@ -115,10 +127,11 @@ class _Started:
             (posix.POSIX_SPAWN_DUP2, child_err, 2),
         ]
         try:
-            self.pid = posix.posix_spawn(
-                path, [to_bytes(word) for word in argv], _bytes_env(), file_actions=actions,
-                setsigdef=(_signal.SIGPIPE,))
-            _children.add(self.pid)
+            with _undisturbed():
+                self.pid = posix.posix_spawn(
+                    path, [to_bytes(word) for word in argv], _bytes_env(), file_actions=actions,
+                    setsigmask=(), setsigdef=(_signal.SIGPIPE,))
+                _children.add(self.pid)
         except (OSError, ValueError):
             self.rc = 126
         finally:
@@ -245,15 +258,21 @@ def _run(path, argv):
     null = posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC)
     group = posix.getpgid(0)
     streams = {out: []}
-    # A session or process group of its own would hide the child from a kill of the agent's group.
+
+    def in_child():
+        # A group of its own would hide the child from a kill of the agent's group.
+        posix.setpgid(0, group)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
     settings.update(_in=null, _out=child_out, _err=child_out, _tty_out=False, _bg=True,
                     _bg_exc=False, _ok_code=range(256), _env=dict(CHILD_ENV),
-                    _new_session=False, _preexec_fn=lambda: posix.setpgid(0, group))
+                    _new_session=False, _preexec_fn=in_child)
     child = None
     try:
         try:
-            child = sh.Command(path)(words, **settings)
-            _children.add(child.pid)
+            with _undisturbed():
+                child = sh.Command(path)(words, **settings)
+                _children.add(child.pid)
         except sh.ForkException:
             return Result(126)
         finally:
@@ -337,13 +356,13 @@ def end_with_agent():
                 pass
         raise Terminated(number)
 
-    for number in (_signal.SIGTERM, _signal.SIGINT):
+    for number in ENDING:
         _signal.signal(number, terminated)
 
 
 def ignore_termination():
     """From here on SIGTERM and SIGINT do nothing: what was begun is taken back undisturbed."""
-    for number in (_signal.SIGTERM, _signal.SIGINT):
+    for number in ENDING:
         _signal.signal(number, _signal.SIG_IGN)
 
 

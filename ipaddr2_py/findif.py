@@ -150,12 +150,14 @@ def parse_routes(text, family):
         if address_bytes(destination, family) is None:
             continue
         prefix = prefixcheck(length, family) if length else BITS[family]
-        told = keywords(words[1:])
-        if prefix is None or "dev" not in told or family == "inet6" and "via" in told:
-            continue
-        metric = told.get("metric", "")
-        routes.append(Route(prefix, int(metric) if ocf_is_decimal(metric) else 0,
-                            told["dev"], told.get("src", ""), line))
+        common, *hops = " ".join(words[1:]).split("nexthop ")
+        for hop in hops or [""]:
+            told = keywords((common + hop).split())
+            if prefix is None or "dev" not in told or family == "inet6" and "via" in told:
+                continue
+            metric = told.get("metric", "")
+            routes.append(Route(prefix, int(metric) if ocf_is_decimal(metric) else 0,
+                                told["dev"], told.get("src", ""), line))
     return routes
 
 

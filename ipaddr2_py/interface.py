@@ -100,8 +100,9 @@ def parse_addresses(text):
         ip, _, prefix = words[3].partition("/")
         if not prefix.isdigit():
             continue
-        brd = words[5] if len(words) > 5 and words[4] == "brd" else ""
-        flags = words[words.index("scope") + 2:] if "scope" in words else []
+        scope = words.index("scope", 4) if "scope" in words[4:] else len(words)
+        brd = words[words.index("brd", 4) + 1] if "brd" in words[4:scope] else ""
+        flags = words[scope + 2:]
         addresses.append(Held(words[1], ip, int(prefix), brd, flags))
     return addresses
 
