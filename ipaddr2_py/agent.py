@@ -6,7 +6,6 @@ Function by function as the shell agent of ClusterLabs' resource-agents; README.
 
 import posix
 import sys
-import time
 
 from . import commands, interface, ocf, params
 from .interface import address_bytes, ip_command, same_interface
@@ -14,13 +13,12 @@ from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED,
                   OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason,
                   ocf_is_decimal, ocf_is_true, ocf_log)
 from .vip import (STRICT, Vip, check_family, check_rest, clone_settings, configured, find_place,
-                  held_or_exit, look_ahead, own_places, refuse_words, set_broadcast, set_label,
-                  unique_clone_address)
+                  held_or_exit, refuse_words, set_label, unique_clone_address)
 
 ACTIONS = ("start", "stop", "status", "monitor", "validate-all")
 SENDERS = ("send_arp", "iputils_arping", "libnet_arping", "ipoibarping", "builtin")
-#: Parts of an action's timeout: its work ends by the first, taking back by the second.
-WORK, ALL = 0.7, 0.9
+#: Parts of an action's timeout: for its work, and for taking back what failed.
+WORK, SPARE = 0.7, 0.2
 
 
 def ip_usage():
@@ -133,132 +131,41 @@ def ip_served(vip):
 
 def ip_start(vip):
     """Add the address, set the interface up, announce; what was added is taken back on failure."""
-    if not vip.bucket:
-        return start_locked(vip)
-    from . import clusterip
-    with clusterip.locked(vip):
-        return start_locked(vip)
+    from . import start
 
-
-def start_locked(vip):
-    """ip_start() while nobody else works on the same Cluster IP."""
-    look_ahead(vip)
-    status = ip_served(vip)
-    if status == "ok":
-        return OCF_SUCCESS
-    set_broadcast(vip)
-    sending = None
-    if not vip.nic.startswith("lo"):
-        from . import announce
-        sending = announce.prepare(vip)
-    undo = []
-    try:
-        start_address(vip, status, undo)
-        if sending:
-            announce.on_start(sending)
-    except BaseException:
-        take_all_back(undo)
-        raise
-    return OCF_SUCCESS
-
-
-def take_all_back(undo):
-    """Undo the steps of a start that failed, the last one first, whatever becomes of each."""
-    commands.ignore_termination()
-    commands.set_deadline(commands.remaining() + (ALL - WORK) * action_timeout())
-    for step in reversed(undo):
-        try:
-            step()
-        except (OcfExit, interface.Unreadable) as problem:
-            ocf_log("err", "could not be taken back: %s" % problem)
-
-
-def start_address(vip, status, undo):
-    """What start does on a node that does not serve the address yet; notes in undo what it did."""
-    if vip.bucket:
-        from . import clusterip
-        clusterip.take(vip, status, undo)
-    if status == "dadfailed":
-        interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic)
-    if status in ("no", "dadfailed"):
-        if ocf_is_true(vip.params["lvs_support"]) and any(
-                held.nic.startswith("lo") and held.prefix == 32 for held in held_or_exit(vip)):
-            undo.append(lambda: interface.restore_loopback(vip.ip, vip.params))
-            interface.remove_conflicting_loopback(vip.ip, vip.params)
-        try:
-            added = interface.add_interface(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
-                                            vip.label, vip.params, undo)
-        except interface.Unreadable as problem:
-            ocf_log("err", str(problem))
-            added = False
-        if not added:
-            ocf_exit_reason("Failed to add %s" % vip)
-            raise OcfExit(OCF_ERR_GENERIC)
-        if ocf_is_true(vip.params["check_link_status"]):
-            wait_for_link(vip)
-
-
-def wait_for_link(vip):
-    """Give an interface that was just set up 3 s to find its carrier; exit 1 without one."""
-    end = time.monotonic() + min(3.0, commands.remaining() / 2)
-    while interface.link_is_down(vip.nic):
-        if time.monotonic() > end:
-            ocf_exit_reason("check_link_status: the link of %s is down" % vip.nic)
-            raise OcfExit(OCF_ERR_GENERIC)
-        time.sleep(0.05)
+    with cluster_lock(vip):
+        start.look_ahead(vip)
+        status = ip_served(vip)
+        return OCF_SUCCESS if status == "ok" else start.serve(vip, status)
 
 
 def ip_stop(vip):
     """Remove the address wherever it is this resource's; exit 1 if it could not be removed."""
-    if vip.bucket:
-        from . import clusterip
-        with clusterip.locked(vip):
-            return clusterip.stop(vip, stop_address)
-    return stop_address(vip)
+    from . import stop
+
+    with cluster_lock(vip):
+        if vip.bucket:
+            from . import clusterip
+            return clusterip.stop(vip, stop.stop_address)
+        return stop.stop_address(vip)
 
 
-def stop_address(vip):
-    """End the announcements and remove the address; an OCF exit code."""
-    if address_bytes(vip.ip, vip.family) is None:
-        ocf_log("info", "ip [%s] is not an address: nothing to stop" % vip.params["ip"])
-        return OCF_SUCCESS
-    places = []
-    try:
-        places = own_places(vip)
-        if places and not vip.nic:
-            vip.nic = places[0].nic
-    finally:
-        stop_sender(vip)
-    ocf_log("info", "IP status = %s, IP_CIP=%s"
-            % ("ok" if places else "no", "yes" if vip.bucket else ""))
-    left = [held for held in places if not removed(vip, held)]
-    if not places and vip.family == "inet6" and ocf_is_true(vip.params["lvs_ipv6_addrlabel"]):
-        interface.delete_stale_addrlabel(vip.ip, vip.params)
-    if left:
-        ocf_exit_reason("Unable to remove %s" % ", ".join(
-            "%s/%d from %s" % (held.ip, held.prefix, held.nic) for held in left))
-        return OCF_ERR_GENERIC
-    if places and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
-        interface.restore_loopback(vip.ip, vip.params)
-    return OCF_SUCCESS
+class no_lock:
+    """What an address that is not shared is locked with."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_problem):
+        return None
 
 
-def removed(vip, held):
-    """Delete one of the VIP's places; whether the address is gone from there, seen afterwards."""
-    interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params)
-    return not any(other.nic == held.nic and other.prefix == held.prefix
-                   for other in held_or_exit(vip))
-
-
-def stop_sender(vip):
-    """End the announcements of this address that still run in the background."""
-    try:
-        names = posix.listdir(ENV["HA_RSCTMP"])
-    except OSError:
-        return
-    if any(name.startswith("send_arp-" + vip.ip) for name in names):
-        from . import pidfile
-        pidfile.stop_sender(vip)
+def cluster_lock(vip):
+    """A context manager: for Cluster IP, no other instance of the address is changed meanwhile."""
+    if not vip.bucket:
+        return no_lock()
+    from . import clusterip
+    return clusterip.locked(vip)
 
 
 def ip_status(vip):
@@ -319,7 +226,7 @@ def perform(action):
         ip_usage()
         ocf_exit_reason("unknown action [%s]; usage lists the known ones" % action)
         return OCF_ERR_UNIMPLEMENTED
-    commands.set_deadline(WORK * action_timeout())
+    commands.set_deadline(WORK * action_timeout(), SPARE * action_timeout())
     if ocf_is_true(ENV.get("OCF_TRACE_RA") or ENV.get("OCF_RESKEY_trace_ra", "")):
         from . import trace
         trace.start_trace(action)
@@ -348,6 +255,8 @@ def main(argv):
         return OCF_ERR_GENERIC
     except BaseException as problem:
         return unexpected(problem)
+    finally:
+        commands.drop_ahead()
 
 
 def unexpected(problem):

@@ -15,24 +15,16 @@ import time
 
 from .environment import (CHILD_ENV, ENV, find, is_file, load_environment,  # noqa: F401
                           to_bytes)
+from .signals import (Terminated, children, die_of, end_with_agent,  # noqa: F401
+                      ignore_termination, undisturbed)
 
 #: Output kept of one program, in bytes; what comes after it is read and dropped.
 OUTPUT_LIMIT = 4 * 1024 * 1024
-#: The signals that end the agent, and its children with it.
-ENDING = (_signal.SIGTERM, _signal.SIGINT)
 
 _ahead = {}         # queries begun before they are asked for
-_children = set()   # ids of children that end with the agent
 _deadline = None    # on the monotonic clock
+_spare = 0.0        # seconds behind it, for taking back what failed
 tracers: list = []    # callables that take a text, while OCF_TRACE_RA is on (trace.py)
-
-
-class Terminated(BaseException):
-    """The agent was told to end by a signal; number is the signal's."""
-
-    def __init__(self, number):
-        BaseException.__init__(self, number)
-        self.number = number
 
 
 class Result:
@@ -47,10 +39,19 @@ class Result:
         self.timed_out = timed_out
 
 
-def set_deadline(seconds):
-    """From now on every child must end within `seconds`."""
-    global _deadline
+def set_deadline(seconds, spare=0.0):
+    """From now on every child must end within `seconds`; `spare` more are there in need."""
+    global _deadline, _spare
     _deadline = time.monotonic() + seconds
+    _spare = spare
+
+
+def use_spare_time():
+    """Let children have the spare time as well: what failed is taken back."""
+    global _deadline, _spare
+    if _deadline is not None:
+        _deadline = max(_deadline, time.monotonic()) + _spare
+    _spare = 0.0
 
 
 def remaining():
@@ -87,6 +88,16 @@ def query_ahead(argv):
     _ahead[tuple(argv)] = _Started(argv)
 
 
+def drop_ahead():
+    """End the queries that were begun ahead and not asked for."""
+    while _ahead:
+        started = _ahead.popitem()[1]
+        if started.pid:
+            _kill(started.pid)
+            for fd in started.streams:
+                posix.close(fd)
+
+
 def query_start(argv):
     """Begin what query() does and come back at once; query_end() gives the Result."""
     return _Started(argv)
@@ -95,16 +106,6 @@ def query_start(argv):
 def query_end(started):
     """The Result of a query_start()."""
     return _finish(started)
-
-
-class _undisturbed:
-    """`with _undisturbed():` a signal that ends the agent waits: no child goes unnoted."""
-
-    def __enter__(self):
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, ENDING)
-
-    def __exit__(self, *_problem):
-        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, ENDING)
 
 
 class _Started:
@@ -127,11 +128,11 @@ class _Started:
             (posix.POSIX_SPAWN_DUP2, child_err, 2),
         ]
         try:
-            with _undisturbed():
+            with undisturbed():
                 self.pid = posix.posix_spawn(
                     path, [to_bytes(word) for word in argv], _bytes_env(), file_actions=actions,
                     setsigmask=(), setsigdef=(_signal.SIGPIPE,))
-                _children.add(self.pid)
+                children.add(self.pid)
         except (OSError, ValueError):
             self.rc = 126
         finally:
@@ -195,7 +196,7 @@ def _reap(pid, timed_out):
     while not timed_out:
         done, status = posix.waitpid(pid, posix.WNOHANG)
         if done:
-            _children.discard(pid)
+            children.discard(pid)
             return _status(status), False
         timed_out = not remaining()
         time.sleep(pause)
@@ -216,7 +217,7 @@ def _kill(pid):
         posix.waitpid(pid, 0)
     except OSError:
         pass
-    _children.discard(pid)
+    children.discard(pid)
 
 
 def _joined(chunks):
@@ -234,10 +235,16 @@ def _told(argv, result):
 # --- changing --------------------------------------------------------------------------------
 
 
+def get_ready():
+    """Import sh, as a change is coming: best done while queries run."""
+    from . import libraries
+
+    libraries.import_sh()
+
+
 def run(argv):
     """Run a program that changes something, through sh; out holds stdout and stderr together."""
-    while _ahead:
-        _finish(_ahead.popitem()[1])
+    drop_ahead()
     path = find(argv[0])
     result = _run(path, argv) if path else Result(127)
     for trace in tracers:
@@ -270,9 +277,9 @@ def _run(path, argv):
     child = None
     try:
         try:
-            with _undisturbed():
+            with undisturbed():
                 child = sh.Command(path)(words, **settings)
-                _children.add(child.pid)
+                children.add(child.pid)
         except sh.ForkException:
             return Result(126)
         finally:
@@ -282,7 +289,7 @@ def _run(path, argv):
         rc, timed_out = _wait_sh(sh, child, timed_out)
     finally:
         posix.close(out)
-        if child is not None and child.pid in _children:
+        if child is not None and child.pid in children:
             _end(child.pid)
     return Result(rc, _joined(streams[out]), "", timed_out)
 
@@ -296,7 +303,7 @@ def _wait_sh(sh, child, timed_out):
             _end(child.pid)
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
-    _children.discard(child.pid)
+    children.discard(child.pid)
     try:
         child.wait()
     except sh.ErrorReturnCode:
@@ -311,7 +318,7 @@ def _end(pid):
         posix.kill(pid, _signal.SIGKILL)
     except OSError:
         pass
-    _children.discard(pid)
+    children.discard(pid)
 
 
 # --- leaving a child behind ------------------------------------------------------------------
@@ -328,7 +335,7 @@ def detach(work):
         return pid
     status = 1
     try:
-        _children.clear()
+        children.clear()
         posix.setsid()
         for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
             _signal.signal(number, _signal.SIG_DFL)
@@ -346,32 +353,6 @@ def detach(work):
         posix._exit(status)
 
 
-def end_with_agent():
-    """Let SIGTERM and SIGINT end the agent by way of Terminated, and its children with it."""
-    def terminated(number, _frame):
-        for pid in tuple(_children):
-            try:
-                posix.kill(pid, _signal.SIGKILL)
-            except OSError:
-                pass
-        raise Terminated(number)
-
-    for number in ENDING:
-        _signal.signal(number, terminated)
-
-
-def ignore_termination():
-    """From here on SIGTERM and SIGINT do nothing: what was begun is taken back undisturbed."""
-    for number in ENDING:
-        _signal.signal(number, _signal.SIG_IGN)
-
-
 def replace(argv):
     """Become another program, as the shell's exec does; raises OSError if it cannot be run."""
     posix.execve(find(argv[0]), [to_bytes(word) for word in argv], _bytes_env())
-
-
-def die_of(number):
-    """End this process by the signal that told it to, as its caller expects."""
-    _signal.signal(number, _signal.SIG_DFL)
-    posix.kill(posix.getpid(), number)

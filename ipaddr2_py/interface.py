@@ -137,10 +137,13 @@ def held_addresses(family, ip):
 
     Raises Unreadable where `ip` fails: silence would be taken for "not here".
     """
-    argv = held_query(family, ip)
-    result = ip_query(argv)
+    return read_held(family, ip, ip_query(held_query(family, ip)))
+
+
+def read_held(family, ip, result):
+    """The Held addresses in the Result of a held_query()."""
     if result.rc:
-        raise Unreadable(failure(argv, result))
+        raise Unreadable(failure(held_query(family, ip), result))
     return [held for held in parse_addresses(result.out)
             if held.ip == ip and not _is_ipsec(held.nic)]
 
@@ -208,13 +211,16 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
     if 0 < rc < 126:
         # It refused: what is there is somebody else's. One that was cut off may have added it.
         undo.pop()
-    if nic not in find_interface(family, ip, prefix):
+    looking = commands.query_start(ip_command() + held_query(family, ip))
+    up = link_up(nic) if rc == 0 else rc
+    held = read_held(family, ip, commands.query_end(looking))
+    if not any(one.nic == nic and one.prefix == prefix for one in held):
         if rc == 0:
             ocf_log("err", "%s succeeded, but the address is not there" % commands.quoted(argv))
         return False
-    if rc > 125:
-        return False
-    return link_up(nic) == 0
+    if 0 < rc < 126:
+        up = link_up(nic)                   # added by somebody else at the same time
+    return up == 0
 
 
 def take_back(family, ip, prefix, nic):

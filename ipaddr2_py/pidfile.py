@@ -8,6 +8,7 @@ it holds the lock of the pid file (the built-in sender, and a burst that waits f
 import fcntl
 import posix
 import time
+from _signal import SIGKILL, SIGTERM
 
 from . import commands, ocf
 from .ocf import ENV, ocf_is_decimal, ocf_log
@@ -113,7 +114,8 @@ def is_locked(path):
 
 
 def stop_sender(vip):
-    """End every background sender of this address in this namespace and on this interface."""
+    """Tell every background sender of this address in this namespace and on this interface to
+    end; what wait_until_gone() takes."""
     name = "send_arp-" + vip.ip
     if vip.namespace:
         tail = "-" + vip.namespace
@@ -121,36 +123,54 @@ def stop_sender(vip):
                   if other.startswith("%s-%s" % (name, vip.nic)) and other.endswith(tail)]
     else:
         wanted = [name, "%s-%s" % (name, vip.nic)]
+    ending = []
     for other in wanted:
-        end_sender(ENV["HA_RSCTMP"] + "/" + other, vip)
+        ending += tell_to_end(ENV["HA_RSCTMP"] + "/" + other, vip)
+    return ending
 
 
 def end_sender(path, vip):
-    """End the sender that a pid file names, if it is ours, and wait until it is gone.
+    """End the sender that a pid file names, if it is ours, and wait until it is gone."""
+    wait_until_gone(tell_to_end(path, vip))
+
+
+def tell_to_end(path, vip):
+    """Send SIGTERM to the sender that a pid file names, if it is ours; [(process id, path)].
 
     A file that names another process is removed and the process left alone; one of the same
     address on another interface stays.
     """
     if not commands.is_file(path):
-        return
+        return []
     pid = read_pid(path)
     if is_alive(pid) and is_sender(pid, path, vip.ip):
         if not is_ours(pid, path, vip):
-            return
-        end_process(pid)
+            return []
+        kill(pid, SIGTERM)
         ocf_log("info", "killed previously running sender for %s (process %d)" % (vip.ip, pid))
-    else:
-        ocf_log("warn", "%s names no running sender of %s; it is removed" % (path, vip.ip))
+        return [(pid, path)]
+    ocf_log("warn", "%s names no running sender of %s; it is removed" % (path, vip.ip))
     ocf.remove_file(path)
+    return []
 
 
-def end_process(pid):
-    """SIGTERM, after a second SIGKILL; returns when the process is gone, 2 s at most."""
+def wait_until_gone(ending):
+    """Wait for processes that were told to end, SIGKILL after a second; remove their files.
+
+    The kernel takes its time, some 50 ms, to close a sender's packet socket.
+    """
     begin = time.monotonic()
-    for number, limit in ((15, 1.0), (9, 2.0)):
-        try:
-            posix.kill(pid, number)
-        except OSError:
-            return
-        while is_alive(pid) and time.monotonic() < begin + limit:
-            time.sleep(0.005)
+    for pid, path in ending:
+        while is_alive(pid) and time.monotonic() < begin + 2.0:
+            if time.monotonic() > begin + 1.0:
+                kill(pid, SIGKILL)
+            time.sleep(0.003)
+        ocf.remove_file(path)
+
+
+def kill(pid, number):
+    """Send a signal; a process that is gone does not matter."""
+    try:
+        posix.kill(pid, number)
+    except OSError:
+        pass

@@ -5,9 +5,8 @@ The steps of the shell agent's ip_init, each of which fills in its part of a Vip
 """
 
 from . import commands, interface
-from .findif import (FindifError, broadcast_query, check_params, find_broadcast, findif,
-                     maybe_convert_dotted_quad, prefixcheck, resolve_nic, route_query)
-from .interface import address_bytes, address_text, canonical, same_interface
+from .findif import FindifError, check_params, findif, maybe_convert_dotted_quad, resolve_nic
+from .interface import address_bytes, address_text, canonical
 from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
                   ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
 
@@ -123,6 +122,8 @@ def find_place(vip):
         if vip.action in STRICT:
             check_params(vip.family, values["ip"], values["nic"], netmask, values["broadcast"])
         nic = resolve_nic(values["nic"]) or values["nic"] if values["nic"] else ""
+        if vip.action not in STRICT and address_bytes(vip.ip, vip.family):
+            interface.ip_query_ahead(interface.held_query(vip.family, vip.ip))
         route = findif(vip.family, vip.ip, nic, netmask, values["proto"])
     except FindifError as problem:
         if ocf_is_probe(vip.action) and not problem.unreadable:
@@ -146,25 +147,6 @@ def set_label(vip):
     elif vip.action in STRICT:
         ocf_log("warn", "iflabel [%s] is left out: IPv6 addresses have no label"
                 % vip.params["iflabel"])
-
-
-def look_ahead(vip):
-    """Begin what start is going to ask for, all at once."""
-    interface.ip_query_ahead(interface.held_query(vip.family, vip.ip))
-    if vip.family == "inet":
-        if not vip.params["broadcast"]:
-            interface.ip_query_ahead(broadcast_query(vip.nic))
-        if not vip.params["arp_sender"] and not vip.nic.startswith("lo"):
-            interface.ip_query_ahead(interface.link_query(vip.nic))
-
-
-def set_broadcast(vip):
-    """The broadcast address: as given, else that of the address whose network holds the VIP."""
-    vip.brd = vip.params["broadcast"]
-    if vip.family == "inet" and not vip.brd:
-        vip.brd = find_broadcast(vip.nic, vip.ip, vip.src)
-    elif vip.family == "inet6":
-        vip.brd = ""
 
 
 def check_rest(vip):
@@ -198,34 +180,3 @@ def held_or_exit(vip):
     except interface.Unreadable as problem:
         ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem))
         raise OcfExit(OCF_ERR_GENERIC) from None
-
-
-def own_places(vip):
-    """The Held addresses that stop removes; no route is needed to find them.
-
-    Given nic and cidr_netmask narrow the choice.  Of several, those are taken that findif points
-    to; without nic, the loopback's own is left alone unless findif points there.
-    """
-    values = vip.params
-    netmask = prefixcheck(maybe_convert_dotted_quad(values["cidr_netmask"]), vip.family)
-    nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
-    if values["nic"] and not nic:
-        return []
-    proto = "" if bad_word(values["proto"]) else values["proto"]
-    if not nic and netmask is None:
-        interface.ip_query_ahead(route_query(vip.family, vip.ip, proto))
-    places = [held for held in held_or_exit(vip)
-              if (not nic or same_interface(held.nic, nic))
-              and (netmask is None or held.prefix == netmask)]
-    if not places or (nic and len(places) == 1):
-        return places
-    try:
-        route = findif(vip.family, vip.ip, nic, "" if netmask is None else str(netmask), proto)
-    except FindifError:
-        route = None
-    if route:
-        on_nic = [held for held in places if same_interface(held.nic, route.nic)]
-        exact = [held for held in on_nic if held.prefix == route.prefix]
-        if exact or on_nic:
-            return exact or on_nic
-    return [held for held in places if nic or not held.nic.startswith("lo")]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What start does on a node that does not serve the address: add, set up, announce, or undo.
+
+Function by function what is in the shell agent's ip_start.
+"""
+
+import time
+
+from . import announce, commands, interface
+from .findif import broadcast_query, find_broadcast
+from .ocf import OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true, ocf_log
+from .vip import held_or_exit
+
+
+def look_ahead(vip):
+    """Begin what start is going to ask for, all at once."""
+    interface.ip_query_ahead(interface.held_query(vip.family, vip.ip))
+    if vip.family == "inet":
+        if not vip.params["broadcast"]:
+            interface.ip_query_ahead(broadcast_query(vip.nic))
+        if not vip.params["arp_sender"] and not vip.nic.startswith("lo"):
+            interface.ip_query_ahead(interface.link_query(vip.nic))
+
+
+def set_broadcast(vip):
+    """The broadcast address: as given, else that of the address whose network holds the VIP."""
+    vip.brd = vip.params["broadcast"]
+    if vip.family == "inet" and not vip.brd:
+        vip.brd = find_broadcast(vip.nic, vip.ip, vip.src)
+    elif vip.family == "inet6":
+        vip.brd = ""
+
+
+def serve(vip, status):
+    """Serve the address, whose status is no, dadfailed, partial or partial2; an OCF exit code."""
+    commands.get_ready()
+    set_broadcast(vip)
+    sending = None if vip.nic.startswith("lo") else announce.prepare(vip)
+    undo = []
+    try:
+        start_address(vip, status, undo)
+        if sending:
+            announce.on_start(sending)
+    except BaseException:
+        take_all_back(undo)
+        raise
+    return OCF_SUCCESS
+
+
+def take_all_back(undo):
+    """Undo the steps of a start that failed, the last one first, whatever becomes of each."""
+    commands.ignore_termination()
+    commands.use_spare_time()
+    for step in reversed(undo):
+        try:
+            step()
+        except (OcfExit, interface.Unreadable) as problem:
+            ocf_log("err", "could not be taken back: %s" % problem)
+
+
+def start_address(vip, status, undo):
+    """What start does on a node that does not serve the address yet; notes in undo what it did."""
+    if vip.bucket:
+        from . import clusterip
+        clusterip.take(vip, status, undo)
+    if status == "dadfailed":
+        interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic)
+    if status in ("no", "dadfailed"):
+        if ocf_is_true(vip.params["lvs_support"]) and any(
+                held.nic.startswith("lo") and held.prefix == 32 for held in held_or_exit(vip)):
+            undo.append(lambda: interface.restore_loopback(vip.ip, vip.params))
+            interface.remove_conflicting_loopback(vip.ip, vip.params)
+        try:
+            added = interface.add_interface(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
+                                            vip.label, vip.params, undo)
+        except interface.Unreadable as problem:
+            ocf_log("err", str(problem))
+            added = False
+        if not added:
+            ocf_exit_reason("Failed to add %s" % vip)
+            raise OcfExit(OCF_ERR_GENERIC)
+        if ocf_is_true(vip.params["check_link_status"]):
+            wait_for_link(vip)
+
+
+def wait_for_link(vip):
+    """Give an interface that was just set up 3 s to find its carrier; exit 1 without one."""
+    end = time.monotonic() + min(3.0, commands.remaining() / 2)
+    while interface.link_is_down(vip.nic):
+        if time.monotonic() > end:
+            ocf_exit_reason("check_link_status: the link of %s is down" % vip.nic)
+            raise OcfExit(OCF_ERR_GENERIC)
+        time.sleep(0.05)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What stop does: find the address itself, remove it, and look whether it is gone."""
+
+import posix
+
+from . import commands, interface
+from .findif import (FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic,
+                     route_query)
+from .interface import address_bytes, same_interface
+from .ocf import ENV, OCF_ERR_GENERIC, OCF_SUCCESS, ocf_exit_reason, ocf_is_true, ocf_log
+from .vip import bad_word, held_or_exit
+
+
+def stop_address(vip):
+    """End the announcements and remove the address; an OCF exit code."""
+    if address_bytes(vip.ip, vip.family) is None:
+        ocf_log("info", "ip [%s] is not an address: nothing to stop" % vip.params["ip"])
+        return OCF_SUCCESS
+    places, ending = [], []
+    try:
+        places = own_places(vip)
+        if places and not vip.nic:
+            vip.nic = places[0].nic
+    finally:
+        ending = stop_sender(vip)
+    ocf_log("info", "IP status = %s, IP_CIP=%s"
+            % ("ok" if places else "no", "yes" if vip.bucket else ""))
+    left = [held for held in places if not removed(vip, held)]
+    if ending:
+        from . import pidfile
+        pidfile.wait_until_gone(ending)
+    if not places and vip.family == "inet6" and ocf_is_true(vip.params["lvs_ipv6_addrlabel"]):
+        interface.delete_stale_addrlabel(vip.ip, vip.params)
+    if left:
+        ocf_exit_reason("Unable to remove %s" % ", ".join(
+            "%s/%d from %s" % (held.ip, held.prefix, held.nic) for held in left))
+        return OCF_ERR_GENERIC
+    if places and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
+        interface.restore_loopback(vip.ip, vip.params)
+    return OCF_SUCCESS
+
+
+def removed(vip, held):
+    """Delete one of the VIP's places; whether the address is gone from there, seen afterwards."""
+    interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params)
+    return not any(other.nic == held.nic and other.prefix == held.prefix
+                   for other in held_or_exit(vip))
+
+
+def stop_sender(vip):
+    """Tell the announcements of this address that still run in the background to end; those."""
+    try:
+        names = posix.listdir(ENV["HA_RSCTMP"])
+    except OSError:
+        return []
+    if not any(name.startswith("send_arp-" + vip.ip) for name in names):
+        return []
+    from . import pidfile
+    return pidfile.stop_sender(vip)
+
+
+def own_places(vip):
+    """The Held addresses that stop removes; no route is needed to find them.
+
+    Given nic and cidr_netmask narrow the choice.  Of several, those are taken that findif points
+    to; without nic, the loopback's own is left alone unless findif points there.
+    """
+    values = vip.params
+    netmask = prefixcheck(maybe_convert_dotted_quad(values["cidr_netmask"]), vip.family)
+    nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
+    if values["nic"] and not nic:
+        return []
+    proto = "" if bad_word(values["proto"]) else values["proto"]
+    if not nic and netmask is None:
+        interface.ip_query_ahead(route_query(vip.family, vip.ip, proto))
+    places = [held for held in held_or_exit(vip)
+              if (not nic or same_interface(held.nic, nic))
+              and (netmask is None or held.prefix == netmask)]
+    if not places:
+        return places
+    commands.get_ready()
+    if nic and len(places) == 1:
+        return places
+    try:
+        route = findif(vip.family, vip.ip, nic, "" if netmask is None else str(netmask), proto)
+    except FindifError:
+        route = None
+    if route:
+        on_nic = [held for held in places if same_interface(held.nic, route.nic)]
+        exact = [held for held in on_nic if held.prefix == route.prefix]
+        if exact or on_nic:
+            return exact or on_nic
+    return [held for held in places if nic or not held.nic.startswith("lo")]
