@@ -34,7 +34,8 @@ class BuildPackage(build_py):
         for name in os.listdir(os.path.join(HERE, "templates")):
             self.copy_file(os.path.join(HERE, "templates", name),
                            os.path.join(package, "templates", name))
-        write(os.path.join(package, "IPaddr2.xml"), metadata.render())
+        api = os.environ.get("IPADDR2_OCF_API", "1.0")      # 1.1: with reload-agent
+        write(os.path.join(package, "IPaddr2.xml"), metadata.render(api=api))
         for name in (provider.AGENT, provider.ANNOUNCE):
             provider.copy_program(os.path.join(HERE, "bin", name), os.path.join(package, name),
                                   build_interpreter())

@@ -29,10 +29,14 @@ def ip_usage():
             "  OCF_ROOT=/usr/lib/ocf OCF_RESKEY_ip=192.0.2.10 %s monitor" % (name, name))
 
 
+def cached_metadata():
+    """The metadata that were rendered when the package was built; "" in a checkout."""
+    return ocf.read_file(__file__.rpartition("/")[0] + "/IPaddr2.xml", 1 << 20)
+
+
 def meta_data():
     """Print the metadata: rendered when the package was built, or on the spot in a checkout."""
-    cached = __file__.rpartition("/")[0] + "/IPaddr2.xml"
-    text = ocf.read_file(cached, 1 << 20)
+    text = cached_metadata()
     if not text:
         from . import metadata
         text = metadata.render()
@@ -222,6 +226,8 @@ def perform(action):
         ip_usage()
         return OCF_SUCCESS
     ocf.setup()
+    if action == "reload-agent" and "<version>1.1</version>" in cached_metadata():
+        action = "validate-all"     # parameters are read anew by every action
     if action not in ACTIONS:
         ip_usage()
         ocf_exit_reason("unknown action [%s]; usage lists the known ones" % action)

@@ -71,15 +71,24 @@ def roff(text):
         "\\&" + line if line[:1] in (".", "'") else line for line in escaped.split("\n"))
 
 
-def render(agent_name="IPaddr2"):
-    """Return the metadata: an XML document after OCF resource agent API 1.0, a str."""
-    return _render("IPaddr2.xml.j2", True, agent_name=agent_name)
+def render(agent_name="IPaddr2", api="1.0"):
+    """Return the metadata: an XML document after OCF resource agent API 1.0 or 1.1, a str.
+
+    Only 1.1 knows the action reload-agent; ocf-tester and older tools only know 1.0. Raises
+    ValueError for another api.
+    """
+    if api not in ("1.0", "1.1"):
+        raise ValueError("OCF resource agent API [%s] is not known: 1.0 or 1.1" % api)
+    tracing = params.TRACING if api == "1.1" else ()
+    return _render("IPaddr2.xml.j2", True, agent_name=agent_name, api=api,
+                   parameters=params.TABLE + tracing, reloadable=params.RELOADABLE)
 
 
 def render_manpage(agent_name="IPaddr2", provider="ipaddr2py", date=""):
     """Return the manual page ocf_PROVIDER_NAME(7) as troff source, a str; date is YYYY-MM-DD."""
     return _render(
         "IPaddr2.7.j2", False, agent_name=agent_name, provider=provider, date=date,
+        parameters=params.TABLE,
         page_name="ocf_%s_%s" % (provider, agent_name), exit_codes=EXIT_CODES)
 
 
@@ -92,7 +101,7 @@ def _render(template, autoescape, **values):
     environment.filters.update(wrapped=wrapped, paragraphs=paragraphs, roff=roff)
     return environment.get_template(template).render(
         version=__version__, shortdesc=params.SHORTDESC, longdesc=params.LONGDESC,
-        parameters=params.TABLE, actions=params.ACTIONS, **values)
+        actions=params.ACTIONS, **values)
 
 
 def _jinja2():

@@ -266,6 +266,23 @@ no second round. Example: 5.
 )
 
 
+#: Parameters whose change needs no restart of the address; told in metadata of OCF 1.1 alone.
+RELOADABLE = (
+    "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender", "send_arp_opts",
+    "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "trace_ra", "trace_dir",
+)
+
+#: What crmsh sets to have the agent traced; told in metadata of OCF 1.1, to be reloadable there.
+TRACING = (
+    Parameter("trace_ra", "boolean", "false", "Trace the agent", """\
+Writes every command the agent runs, with its output and exit status, into a file for each action.
+"crm resource trace" sets this parameter."""),
+    Parameter("trace_dir", "string", "", "Folder of the traces", """\
+Where the traces go, below which there is a folder IPaddr2. Empty means trace_ra in
+/var/lib/heartbeat."""),
+)
+
+
 def read(environ):
     """Return {name: value} for each parameter of TABLE from environ, a mapping of str to str.
 

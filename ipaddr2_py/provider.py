@@ -2,6 +2,7 @@
 """Puts the agent into an OCF provider folder, and takes it away again.
 
     python3 -m ipaddr2_py.provider install [--provider NAME] [--ocf-root DIR] [--link | --copy]
+                                           [--ocf-api 1.0|1.1]
     python3 -m ipaddr2_py.provider remove [--provider NAME] [--ocf-root DIR]
 
 A link leads to the agent where it is, in a checkout or in the installed package. A copy depends on
@@ -72,7 +73,7 @@ def is_ours(path):
         return False
 
 
-def install(paths, link, force=False):
+def install(paths, link, force=False, api=""):
     """Install the agent at paths (Places), as a link or else as a copy, and try it out.
 
     An agent that is there already, and works, is replaced by one that was seen to work.
@@ -90,7 +91,7 @@ def install(paths, link, force=False):
         if link:
             os.symlink(program_file(AGENT), new)
         else:
-            install_package(paths)
+            install_package(paths, api)
             copy_program(program_file(AGENT), new, sys.executable)
         check(new, os.path.dirname(PACKAGE_FOLDER) if link else paths.library)
         os.replace(new, paths.agent)
@@ -103,8 +104,11 @@ def install(paths, link, force=False):
         remove_package(paths)
 
 
-def install_package(paths):
-    """Put this package where a copied agent looks for it, in the place of an older one."""
+def install_package(paths, api):
+    """Put this package where a copied agent looks for it, in the place of an older one.
+
+    api is the OCF API of the metadata, "" for that of this package.
+    """
     make_folder(paths.library, paths.root)
     with tempfile.TemporaryDirectory(prefix=".", dir=paths.library) as folder:
         new = os.path.join(folder, "new")
@@ -114,9 +118,9 @@ def install_package(paths):
         if not os.path.isdir(templates):
             shutil.copytree(metadata.templates_folder(), templates)
         rendered = os.path.join(new, AGENT + ".xml")
-        if not os.path.exists(rendered):
+        if api or not os.path.exists(rendered):
             with open(rendered, "w", encoding="utf-8") as file:
-                file.write(metadata.render())
+                file.write(metadata.render(api=api or "1.0"))
         readable(new)
         if os.path.lexists(paths.package):
             os.rename(paths.package, os.path.join(folder, "old"))
@@ -224,8 +228,14 @@ def arguments(argv):
                      help="a copy of agent and package, run by this Python")
     adding.add_argument("--force", action="store_true",
                         help="overwrite an agent that is not ours")
+    adding.add_argument("--ocf-api", choices=("1.0", "1.1"), default="",
+                        help="API of the copy's metadata; 1.1 has reload-agent, for Pacemaker 2.1 "
+                        "and later (default: as built, 1.0)")
     verbs.add_parser("remove", parents=[shared], help="undo install")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if getattr(options, "ocf_api", "") and options.link:
+        parser.error("--ocf-api needs --copy: a link leads to metadata that are there already")
+    return options
 
 
 def main(argv=None):
@@ -237,7 +247,7 @@ def main(argv=None):
             remove(paths)
             print("removed ocf:%s:%s" % (options.provider, AGENT))
         else:
-            install(paths, options.link, options.force)
+            install(paths, options.link, options.force, options.ocf_api)
             print("installed ocf:%s:%s as %s" % (options.provider, AGENT, paths.agent))
     except ProviderError as problem:
         print(problem, file=sys.stderr)
