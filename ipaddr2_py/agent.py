@@ -250,19 +250,28 @@ def perform(action):
 
 def main(argv):
     """Run the agent with argv = [program, action]; the exit code.  Never raises."""
-    commands.load_environment(posix.environ)
-    commands.end_with_agent()
     try:
-        return perform(argv[1] if len(argv) > 1 else "")
-    except OcfExit as leaving:
-        return leaving.rc
+        commands.load_environment(posix.environ)
+        commands.end_with_agent()
+        return outcome(argv[1] if len(argv) > 1 else "")
     except commands.Terminated as signal:
         commands.die_of(signal.number)
         return OCF_ERR_GENERIC
     except BaseException as problem:
         return unexpected(problem)
-    finally:
+
+
+def outcome(action):
+    """The exit code of perform(), which may leave by OcfExit."""
+    try:
+        rc = perform(action)
+    except OcfExit as leaving:
+        rc = leaving.rc
+    try:
         commands.drop_ahead()
+    except OSError:             # the action is over: this must not spoil its exit code
+        pass
+    return rc
 
 
 def unexpected(problem):

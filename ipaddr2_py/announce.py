@@ -10,7 +10,7 @@ import time
 from . import commands, interface, ocf
 from .interface import same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
-                  ocf_is_true, ocf_log)
+                  ocf_is_true, ocf_log, ocf_run)
 from .pidfile import end_sender, is_alive, keep_pid, own_pid_file, pid_file, read_pid
 
 DAD_LIMIT = 10.0            # seconds, as the shell agent waits
@@ -281,7 +281,8 @@ def wait_for_dad(vip):
         flags = dad_flags(vip)
         if "dadfailed" in flags:
             ocf_log("err", "IPv6 address collision %s [DAD]" % vip.ip)
-            if interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic):
+            if ocf_run(interface.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
+                                                 "%s/%d" % (vip.ip, vip.prefix)]):
                 ocf_log("err", "Could not delete IPv6 address %s" % vip.ip)
             ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
             raise OcfExit(OCF_ERR_GENERIC)

@@ -21,7 +21,9 @@ from .signals import (Terminated, children, die_of, end_with_agent,  # noqa: F40
 #: Output kept of one program, in bytes; what comes after it is read and dropped.
 OUTPUT_LIMIT = 4 * 1024 * 1024
 
-_ahead = {}         # queries begun before they are asked for
+_ahead: dict = {}   # queries begun before they are asked for
+#: What a detached child must not wait for, as it is the agent's.
+of_the_agent: list = [children, _ahead]
 _deadline = None    # on the monotonic clock
 _spare = 0.0        # seconds behind it, for taking back what failed
 tracers: list = []    # callables that take a text, while OCF_TRACE_RA is on (trace.py)
@@ -85,7 +87,8 @@ def query(argv):
 
 def query_ahead(argv):
     """Begin a query() that is going to come, unless something is changed before it does."""
-    _ahead[tuple(argv)] = _Started(argv)
+    if tuple(argv) not in _ahead:
+        _ahead[tuple(argv)] = _Started(argv)
 
 
 def drop_ahead():
@@ -95,7 +98,14 @@ def drop_ahead():
         if started.pid:
             _kill(started.pid)
             for fd in started.streams:
-                posix.close(fd)
+                _close(fd)
+
+
+def _close(fd):
+    try:
+        posix.close(fd)
+    except OSError:
+        pass
 
 
 def query_start(argv):
@@ -236,17 +246,30 @@ def _told(argv, result):
 
 
 def get_ready():
-    """Import sh, as a change is coming: best done while queries run."""
+    """Import sh, as a change is coming: best done while queries run.  False where it is missing."""
     from . import libraries
 
-    libraries.import_sh()
+    try:
+        libraries.import_sh()
+    except ImportError:
+        return False
+    return True
 
 
 def run(argv):
-    """Run a program that changes something, through sh; out holds stdout and stderr together."""
+    """Run a program that changes something, through sh; out holds stdout and stderr together.
+
+    Where sh is missing it is started as a query is: a stop must not fail for that.
+    """
     drop_ahead()
     path = find(argv[0])
-    result = _run(path, argv) if path else Result(127)
+    if not path:
+        result = Result(127)
+    elif get_ready():
+        result = _run(path, argv)
+    else:
+        result = _finish(_Started(argv))
+        result.out, result.err = result.out + result.err, ""
     for trace in tracers:
         trace(_told(argv, result))
     return result
@@ -335,7 +358,8 @@ def detach(work):
         return pid
     status = 1
     try:
-        children.clear()
+        for container in of_the_agent:
+            container.clear()
         posix.setsid()
         for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
             _signal.signal(number, _signal.SIG_DFL)

@@ -224,8 +224,12 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
 
 
 def take_back(family, ip, prefix, nic):
-    """Delete an address that this start added, if it is there."""
-    if nic in find_interface(family, ip, prefix):
+    """Delete an address that this start added, unless it is seen not to be there."""
+    try:
+        there = nic in find_interface(family, ip, prefix)
+    except Unreadable:
+        there = True
+    if there:
         ocf_log("info", "taking back %s/%d from %s" % (ip, prefix, nic))
         delete_address(family, ip, prefix, nic)
 

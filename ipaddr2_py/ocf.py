@@ -23,6 +23,7 @@ OCF_NOT_RUNNING = 7
 TRUE_VALUES = ("yes", "true", "1", "YES", "TRUE", "True", "ja", "on", "ON")
 AGENT_PID = posix.getpid()          # a background child logs in the agent's name
 _loggers: list = []                 # the logger(1) under way
+commands.of_the_agent.append(_loggers)
 LOG_NAMES = {"crit": "CRIT", "err": "ERROR", "warn": "WARNING", "info": "INFO", "debug": "DEBUG"}
 
 
@@ -46,7 +47,7 @@ def ocf_is_true(value):
 
 def ocf_is_decimal(value):
     """Whether value is a whole number written in digits that a 64-bit shell can count to."""
-    return value.isascii() and value.isdigit() and int(value[:20]) < 2 ** 63
+    return value.isascii() and value.isdigit() and len(value) < 100 and int(value) < 2 ** 63
 
 
 def ocf_is_probe(action):
@@ -137,9 +138,14 @@ def _append(path, line):
     posix.close(fd)
 
 
-def hadate():
-    """The time of day as the shell agent writes it (HA_DATEFMT), without blanks at its ends."""
-    return time.strftime(ENV.get("HA_DATEFMT") or "%b %d %T").strip()
+def dated(before, after):
+    """before, the time of day (HA_DATEFMT), after, joined as the shell joins `echo X`date`Y`:
+    blanks inside the date shrink to one, those at its ends part it from what stands there."""
+    date = time.strftime(ENV.get("HA_DATEFMT") or "%b %d %T ")
+    words = date.split()
+    front = " " if before and date[:1].isspace() else ""
+    back = " " if words and date[-1:].isspace() else ""
+    return before + front + " ".join(words) + back + after + "\n"
 
 
 def log_tag():
@@ -171,12 +177,12 @@ def _ha_log(text, ignore_stderr=False):
     if facility:
         _syslog(facility, tag, _syslog_level(text), text)
     if logfile:
-        _append(logfile, "%s  %s:    %s\n" % (hadate(), tag, text))
+        _append(logfile, dated("", " %s:    %s" % (tag, text)))
     if not facility and not logfile and not ignore_stderr:
-        write_all(2, "%s %s\n" % (hadate(), text))
+        write_all(2, dated("", text))
     debuglog = ENV.get("HA_DEBUGLOG", "")
     if debuglog and debuglog != logfile:
-        _append(debuglog, "%s:\t%s %s\n" % (tag, hadate(), text))
+        _append(debuglog, dated(tag + ":\t", text))
 
 
 def _ha_debug(text):
@@ -192,7 +198,7 @@ def _ha_debug(text):
     if facility:
         _syslog(facility, tag, "debug", text)
     if ENV.get("HA_DEBUGLOG"):
-        _append(ENV["HA_DEBUGLOG"], "%s:\t%s %s\n" % (tag, hadate(), text))
+        _append(ENV["HA_DEBUGLOG"], dated(tag + ":\t", text))
 
 
 def _ha_logger(words):

@@ -117,10 +117,12 @@ def stop_sender(vip):
     """Tell every background sender of this address in this namespace and on this interface to
     end; what wait_until_gone() takes."""
     name = "send_arp-" + vip.ip
-    if vip.namespace:
+    if vip.namespace and vip.nic:
+        wanted = ["%s-%s-%s" % (name, vip.nic, vip.namespace)]
+    elif vip.namespace:
         tail = "-" + vip.namespace
         wanted = [other for other in posix.listdir(ENV["HA_RSCTMP"])
-                  if other.startswith("%s-%s" % (name, vip.nic)) and other.endswith(tail)]
+                  if other.startswith(name + "-") and other.endswith(tail)]
     else:
         wanted = [name, "%s-%s" % (name, vip.nic)]
     ending = []

@@ -8,7 +8,8 @@ import time
 
 from . import announce, commands, interface
 from .findif import broadcast_query, find_broadcast
-from .ocf import OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true, ocf_log
+from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, ocf_exit_reason,
+                  ocf_is_true, ocf_log)
 from .vip import held_or_exit
 
 
@@ -33,7 +34,9 @@ def set_broadcast(vip):
 
 def serve(vip, status):
     """Serve the address, whose status is no, dadfailed, partial or partial2; an OCF exit code."""
-    commands.get_ready()
+    if not commands.get_ready():
+        ocf_exit_reason("the Python library sh is missing: install python3-sh, or sh with pip")
+        raise OcfExit(OCF_ERR_INSTALLED)
     set_broadcast(vip)
     sending = None if vip.nic.startswith("lo") else announce.prepare(vip)
     undo = []
@@ -54,8 +57,8 @@ def take_all_back(undo):
     for step in reversed(undo):
         try:
             step()
-        except (OcfExit, interface.Unreadable) as problem:
-            ocf_log("err", "could not be taken back: %s" % problem)
+        except Exception as problem:    # the other steps are to be undone all the same
+            ocf_log("err", "could not be taken back: %r" % problem)
 
 
 def start_address(vip, status, undo):

@@ -78,7 +78,8 @@ def own_places(vip):
               and (netmask is None or held.prefix == netmask)]
     if not places:
         return places
-    commands.get_ready()
+    if not commands.get_ready():
+        ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
     if nic and len(places) == 1:
         return places
     try:

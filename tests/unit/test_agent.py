@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Each action's exit code, output and the commands it starts, in their order."""
+
+import pytest
+
+from tests.unit.scenes import (DAD6, DELETE4, DELETE6, ON_ETH0, ON_ETH0_6, ROUTE4,
+                               SHOW4, SHOW6)
+
+# --- monitor and status ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text, given, served", [
+    ("to-10", {}, True), ("to-none", {}, False), ("to-10", {"cidr_netmask": "24"}, False),
+    ("to-10", {"cidr_netmask": "2"}, False), ("to-10", {"nic": "eth1"}, False),
+    ("to-1", {}, False), ("to-10", {"nic": "eth9"}, False),
+    ("to-10", {"cidr_netmask": "255.255.255.128"}, True), ("to-10", {"nic": "eth0:web"}, True),
+])
+def test_monitor_status_and_probe(fp, agent, captured, text, given, served):
+    for action in ("monitor", "status", "probe"):
+        fp.query(SHOW4, captured("addr-inet-" + text))
+        done = agent(action, **dict(ON_ETH0, **given))
+        assert done.rc == (0 if served else 7), done
+        assert done.out == ("" if action != "status" else "running\n" if served else "stopped\n")
+        assert done.reasons == []
+
+
+def test_monitor_finds_the_place_by_route(fp, agent, captured):
+    fp.query(ROUTE4, captured("route-inet-192.0.2.1"))
+    fp.query(SHOW4, captured("addr-inet-to-10"))
+    assert agent("monitor", ip="192.0.2.10").rc == 0
+
+
+@pytest.mark.parametrize("text, rc, status", [
+    ("tentative", 0, "running\n"), ("settled", 0, "running\n"), ("to-1", 7, "stopped\n")])
+def test_monitor_ipv6(fp, agent, captured, text, rc, status):
+    for action, out in (("monitor", ""), ("status", status)):
+        fp.query(SHOW6, captured("addr-inet6-" + text))
+        done = agent(action, **dict(ON_ETH0_6, ip="2001:DB8:0:0::E"))
+        assert (done.rc, done.out, done.reasons) == (rc, out, [])
+
+
+def test_monitor_of_a_duplicate(fp, agent, captured):
+    fp.query("ip -o -f inet6 addr show to 2001:db8::dad", captured("addr-inet6-dadfailed"))
+    done = agent("monitor", **dict(ON_ETH0_6, ip="2001:db8::dad"))
+    assert done.rc == 1 and "2001:db8::dad" in done.reasons[0]
+
+
+@pytest.mark.parametrize("action, rc", [
+    ("probe", 7), ("monitor", 1), ("status", 1), ("start", 1), ("validate-all", 1)])
+def test_nothing_tells_where_the_address_belongs(fp, agent, captured, action, rc):
+    fp.query("ip -o -f inet route list match 203.0.114.1 scope link",
+             captured("route-inet-203.0.114.1"))
+    done = agent(action, ip="203.0.114.1")
+    assert done.rc == rc
+    assert (len(done.reasons) == 1 and "203.0.114.1" in done.reasons[0]) if rc != 7 \
+        else done.reasons == []
+
+
+@pytest.mark.parametrize("action", ["monitor", "status", "probe", "start", "stop"])
+def test_an_ip_that_fails_is_not_taken_for_an_address_that_is_gone(fp, agent, action):
+    fp.query(SHOW4, err="Cannot open netlink socket: Permission denied", rc=2)
+    done = agent(action, **ON_ETH0)
+    assert done.rc == 1
+    assert "192.0.2.10" in done.reasons[0] and "Permission denied" in done.reasons[0]
+
+
+@pytest.mark.parametrize("link, rc", [("eth0", 0), ("lo", 0), ("eth2", 7), ("mac2", 7)])
+def test_link_status(fp, agent, captured, link, rc):
+    for action in ("monitor", "status", "probe"):
+        fp.query(SHOW4, captured("addr-inet-to-10"))
+        fp.query("ip -o link show dev eth0", captured("link-" + link))
+        assert agent(action, check_link_status="true", **ON_ETH0).rc == rc
+
+
+# --- start -----------------------------------------------------------------------------------
+
+
+def test_start_of_a_served_address(agent, scene):
+    scene.look(scene.here, brd=False, link=False)
+    done = agent("start", **ON_ETH0)
+    assert (done.rc, done.out, done.reasons) == (0, "", [])
+
+
+def test_start(fp, agent, captured, scene):
+    fp.query(ROUTE4, captured("route-inet-192.0.2.1"))
+    scene.look()
+    scene.add()
+    scene.announce()
+    done = agent("start", ip="192.0.2.10")
+    assert (done.rc, done.out, done.reasons) == (0, "", []), done
+    assert [line for line in done.log if line.startswith("INFO: ip ")] == [
+        "INFO: ip -f inet addr add 192.0.2.10/25 brd 192.0.2.127 dev eth0",
+        "INFO: ip link set dev eth0 up"]
+
+
+@pytest.mark.parametrize("given, words", [
+    ({"broadcast": "192.0.2.255"}, "brd 192.0.2.255 dev eth0"),
+    ({"broadcast": "+"}, "brd + dev eth0"), ({"broadcast": "-"}, "brd - dev eth0"),
+    ({"iflabel": "web"}, "brd + dev eth0 label eth0:web"),
+    ({"nic": "eth0:web"}, "brd + dev eth0 label eth0:web"),
+    ({"nic": "eth0:web", "iflabel": "x"}, "brd + dev eth0 label eth0:web"),
+    ({"noprefixroute": "true"}, "brd + dev eth0 noprefixroute"),
+    ({"nodad": "true", "preferred_lft": "9"}, "brd + dev eth0"),
+    ({"metric": "50"}, "brd + dev eth0 metric 50"),
+])
+def test_start_with_options(agent, scene, given, words):
+    scene.look(brd=False)
+    scene.add("ip -f inet addr add 192.0.2.10/25 " + words)
+    scene.announce()
+    done = agent("start", **dict(ON_ETH0, **dict({"broadcast": "+"}, **given)))
+    assert done.rc == 0, done
+
+
+def test_start_on_the_loopback_announces_nothing(fp, agent, captured):
+    fp.query("ip -o -f inet addr show to 192.0.2.3")
+    fp.query("ip -o -f inet addr show dev lo")
+    fp.run("ip -f inet addr add 192.0.2.3/32 dev lo")
+    fp.query("ip -o -f inet addr show to 192.0.2.3", captured("addr-inet-to-3"))
+    fp.run("ip link set dev lo up")
+    assert agent("start", ip="192.0.2.3", nic="lo", cidr_netmask="32").rc == 0
+
+
+@pytest.mark.parametrize("rc", [1, 127, 255])
+def test_a_failed_announcement_fails_no_start(agent, scene, rc):
+    scene.look()
+    scene.add()
+    scene.announce(rc=rc, out="no such\ndevice")
+    done = agent("start", **ON_ETH0)
+    assert done.rc == 0
+    assert "ERROR: Could not send gratuitous ARP: rc=%d" % rc in done.log
+    assert "INFO: no such device" in done.log
+
+
+def test_start_ipv6(fp, agent, captured, scene, clock):
+    scene.look6()
+    scene.add6()
+    fp.query(DAD6, captured("addr-inet6-tentative"))
+    scene.announce6()
+    done = agent("start", **dict(ON_ETH0_6, ip="2001:db8:0::000E"))
+    assert (done.rc, done.reasons) == (0, []), done
+
+
+def test_start_ipv6_in_the_foreground_fails_with_its_announcement(agent, scene):
+    scene.look6()
+    scene.add6()
+    scene.announce6(rc=3)
+    scene.take_back6()
+    done = agent("start", **ON_ETH0_6)
+    assert done.rc == 1 and "2001:db8::e" in done.reasons[0]
+
+
+def test_start_ipv6_addrlabel(fp, agent, scene):
+    scene.look6()
+    fp.run("ip addrlabel add prefix 2001:db8::e label 99", out="File exists", rc=2)
+    scene.add6()
+    scene.announce6()
+    done = agent("start", lvs_ipv6_addrlabel="true", **ON_ETH0_6)
+    assert done.rc == 0
+    assert [line for line in done.log if line.startswith("WARNING") and "addrlabel" in line]
+
+
+@pytest.mark.parametrize("rc, code", [(1, 1), (0, 0), (2, 0)])
+def test_collision_check(fp, agent, captured, scene, rc, code):
+    scene.look()
+    fp.query("arping -V", captured("arping-iputils"))
+    fp.query("arping -q -c 2 -w 3 -D -I eth0 192.0.2.10", rc=rc)
+    if code == 0:
+        scene.add()
+        scene.announce()
+    done = agent("start", run_arping="true", **ON_ETH0)
+    assert done.rc == code
+    assert any("collision: 192.0.2.10" in line for line in done.log) is (code == 1)
+
+
+# --- stop ------------------------------------------------------------------------------------
+
+
+def test_stop(fp, agent, captured):
+    fp.query(SHOW4, captured("addr-inet-to-10"))
+    fp.run(DELETE4)
+    fp.query(SHOW4)
+    done = agent("stop", **ON_ETH0)
+    assert (done.rc, done.out, done.reasons) == (0, "", []), done
+
+
+def test_stop_of_an_unserved_address(fp, agent):
+    fp.query(SHOW4)
+    done = agent("stop", **ON_ETH0)
+    assert (done.rc, done.reasons) == (0, [])
+
+
+@pytest.mark.parametrize("ip", ["", None, "x", "192.0.2.300", "192.0.2.10 ", "-x", ":::"])
+def test_stop_without_an_address(fp, agent, ip):
+    given = {} if ip is None else {"ip": ip}
+    done = agent("stop", nic="eth0", **given)
+    assert (done.rc, done.reasons) == (0, [])
+
+
+def test_stop_flushes_the_cache(fp, agent, captured):
+    fp.query(SHOW4, captured("addr-inet-to-10"))
+    fp.run(DELETE4)
+    fp.run("ip route flush cache")
+    fp.query(SHOW4)
+    assert agent("stop", flush_routes="true", **ON_ETH0).rc == 0
+
+
+def test_stop_ipv6(fp, agent, captured):
+    fp.query(SHOW6, captured("addr-inet6-settled"))
+    fp.run(DELETE6)
+    fp.run("ip addrlabel del prefix 2001:db8::e label 7")
+    fp.query(SHOW6)
+    assert agent("stop", lvs_ipv6_addrlabel="true", lvs_ipv6_addrlabel_value=7, **ON_ETH0_6).rc == 0
+
+
+@pytest.mark.parametrize("rc", [0, 2, 127])
+def test_stop_fails_only_where_the_address_is_still_there(fp, agent, captured, rc):
+    fp.query(SHOW4, captured("addr-inet-to-10"))
+    fp.run(DELETE4, rc=rc)
+    fp.query(SHOW4, captured("addr-inet-to-10"))
+    done = agent("stop", **ON_ETH0)
+    assert done.rc == 1 and "192.0.2.10" in done.reasons[0] and "eth0" in done.reasons[0]
+
+
+def test_stop_by_two_at_once(fp, agent, captured):
+    fp.query(SHOW4, captured("addr-inet-to-10"))
+    fp.run(DELETE4, out="RTNETLINK answers: Cannot assign requested address", rc=2)
+    fp.query(SHOW4)
+    assert agent("stop", **ON_ETH0).rc == 0

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One contract for query(), run() and their twins: the same real programs, the same results."""
+
+import os
+import pathlib
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ipaddr2_py import commands, libraries
+from tests.unit.twins import Programs, Twins
+
+pytestmark = pytest.mark.usefixtures("real_programs")
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+def load_sh(folder):
+    """The library sh of a folder, imported as the agent does."""
+    others = {name: module for name, module in sys.modules.items() if name == "sh"}
+    path = list(sys.path)
+    sys.modules.pop("sh", None)
+    sys.path.insert(0, folder)
+    try:
+        return libraries.import_sh()
+    finally:
+        sys.path[:] = path
+        sys.modules.pop("sh", None)
+        sys.modules.update(others)
+
+
+def installed_sh():
+    """Each kind of sh that is installed (1 and 2 differ): {"sh 1": module}."""
+    found = {}
+    for folder in sys.path + ["/usr/lib/python3/dist-packages"]:
+        if any(os.path.isfile(folder + name) for name in ("/sh.py", "/sh/__init__.py")):
+            module = load_sh(folder)
+            kind = "sh 2" if "return_cmd" in module.Command._call_args else "sh 1"
+            found.setdefault(kind, module)
+    return found
+
+
+SH = installed_sh()
+DOORS = ["query", "query twin", "run twin"] + ["run " + kind for kind in SH]
+
+
+class Door:
+    """One way to start a program: door(argv) gives a Result; merged as run() has it."""
+
+    def __init__(self, name):
+        self.merged = name.startswith("run")
+        side = Twins() if name.endswith("twin") else commands
+        self.open = side.run if self.merged else side.query
+
+    def __call__(self, *argv):
+        return self.open(list(argv))
+
+    def script(self, text, *words):
+        return self("sh", "-c", text, "sh", *words)
+
+
+@pytest.fixture(params=DOORS)
+def door(request, monkeypatch):
+    commands.load_environment({"PATH": PATH})
+    if request.param[4:] in SH:
+        monkeypatch.setitem(sys.modules, "sh", SH[request.param[4:]])
+    return Door(request.param)
+
+
+def test_sh_is_here_to_be_tested():
+    assert SH
+
+
+# --- the contract ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rc", [0, 1, 2, 7, 125, 126, 127, 128, 129, 255])
+def test_exit_status_is_data(door, rc):
+    result = door.script("exit $1", str(rc))
+    assert (result.rc, result.out, result.err, result.timed_out) == (rc, "", "", False)
+
+
+@pytest.mark.parametrize("name", ["INT", "ABRT", "KILL", "PIPE", "TERM", "USR1"])
+def test_a_signal_is_128_and_its_number(door, name):
+    number = getattr(signal, "SIG" + name)
+    assert door.script("kill -%s $$; echo survived" % name).rc == 128 + number
+
+
+def test_what_is_not_there_is_127(door, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain = tmp_path / "plain"
+    plain.write_text("#!/bin/sh\n")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("no-such-program", str(plain), str(tmp_path / "dangling"), str(tmp_path),
+                 "./plain", "plain", "", ".", "..", "bin/true", "x" * 5000, "a\0b"):
+        result = door(name)
+        assert (result.rc, result.out, result.err) == (127, "", ""), name
+
+
+@pytest.mark.parametrize("content", ["not a program\n", "#!/no/such/interpreter\n", ""])
+def test_what_cannot_be_executed_is_126(door, tmp_path, content):
+    path = tmp_path / "broken"
+    path.write_text(content)
+    path.chmod(0o755)
+    result = door(str(path), "x")
+    assert (result.rc, result.out, result.timed_out) == (126, "", False)
+
+
+def test_output_is_apart_or_in_one(door):
+    result = door.script("echo one; echo two >&2; echo three")
+    expected = ("one\ntwo\nthree\n", "") if door.merged else ("one\nthree\n", "two\n")
+    assert (result.out, result.err) == expected
+
+
+@pytest.mark.parametrize("words", [
+    ["a b", "  ", "", "x", ""],
+    ["$HOME", "`id`", "$(id)", "a;b", "a&b", "a|b", ">x", "*", "~", "\\n", "'", '"', "#",
+     "a\nb\tc"],
+    ["-x", "--x=y", "--", "_out=/x", "_in=x", "fg=True", "x=y"],
+    ["\u00e9", "\u65e5\u672c", "\U0001f980", "\udcff\udc80", "\u00e9\udcc3", "\r"],
+], ids=["blanks", "shell", "options", "bytes"])
+def test_words_arrive_as_they_are(door, words):
+    result = door("printf", "[%s]\\n", *words)
+    assert result.out == "".join("[%s]\n" % word for word in words)
+
+
+def test_big_output_on_both_sides(door):
+    result = door.script("yes out | head -c 600000; yes err | head -c 600000 >&2; exit 3")
+    assert (result.rc, len(result.out + result.err)) == (3, 1200000)
+
+
+@pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
+def test_output_beyond_the_limit_is_dropped_and_nobody_waits(start, monkeypatch):
+    commands.load_environment({"PATH": PATH})
+    monkeypatch.setattr(commands, "OUTPUT_LIMIT", 1000)
+    result = start(["sh", "-c", "yes | head -c 3000000; exit 5"])
+    assert result.rc == 5 and 1000 <= len(result.out) < 200000
+
+
+def test_the_time_limit(door):
+    for limit in (0.1, 0.2, 0.5, 2, 8):     # until it had the time to print something
+        commands.set_deadline(limit)
+        begin = time.monotonic()
+        result = door.script("echo $$; exec sleep 60")
+        assert limit < time.monotonic() - begin < limit + 2
+        assert (result.rc, result.timed_out) == (137, True)
+        if result.out:
+            break
+    assert not os.path.exists("/proc/%d" % int(result.out))
+    assert commands.remaining() == 0
+    result = door("sleep", "60")
+    assert (result.rc, result.timed_out) == (137, True)
+
+
+def test_the_time_limit_of_a_program_that_closed_its_output(door):
+    commands.set_deadline(0.15)
+    result = door.script("exec sleep 60 >/dev/null 2>&1")
+    assert (result.rc, result.timed_out) == (137, True)
+
+
+def test_what_children_get(door, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    commands.load_environment({
+        b"PATH": b".::bin:/usr/bin:/bin", b"LC_ALL": b"de_DE", b"LANG": b"de_DE",
+        b"LANGUAGE": b"de",
+        b"ODD": b"\xff\xe9", b"EMPTY": b"", b"TEXT": "\u00e9".encode()})
+    result = door("env")
+    assert sorted(result.out.splitlines()) == sorted([
+        "PATH=/usr/bin:/bin:/sbin:/bin:/usr/sbin:/usr/bin", "LC_ALL=C", "ODD=\udcff\udce9",
+        "EMPTY=",
+        "TEXT=\u00e9"])
+
+
+def is_inheritable(fd):
+    try:
+        return os.get_inheritable(fd)
+    except OSError:
+        return False
+
+
+def test_what_children_stand_in(door):
+    assert door("readlink", "/proc/self/fd/0").out == "/dev/null\n"
+    inherited = [fd for fd in os.listdir("/proc/self/fd") if is_inheritable(int(fd))]
+    held = set(door("ls", "/proc/self/fd").out.split())
+    assert held - set(inherited) - {"0", "1", "2", "3"} == set()    # 3 is what ls reads
+    assert door("cut", "-d ", "-f5,6", "/proc/self/stat").out.split() == [
+        str(os.getpgid(0)), str(os.getsid(0))]
+
+
+def test_no_child_is_left(door):
+    pid = int(door.script("echo $$").out)
+    assert not os.path.exists("/proc/%d" % pid)
+    assert not commands.children
+
+
+# --- the rest of the doors -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [commands, Twins()], ids=["real", "twin"])
+def test_query_in_two_steps(side):
+    commands.load_environment({"PATH": PATH})
+    begin = time.monotonic()
+    started = [side.query_start(["sh", "-c", "sleep 0.1; echo %d; exit %d" % (n, n)])
+               for n in range(3)]
+    assert all(one.pid for one in started)
+    results = [side.query_end(one) for one in started]
+    assert [(one.rc, one.out) for one in results] == [(0, "0\n"), (1, "1\n"), (2, "2\n")]
+    assert time.monotonic() - begin < 1
+    missing = side.query_start(["no-such-program"])
+    assert (missing.pid, side.query_end(missing).rc) == (0, 127)
+
+
+@pytest.fixture
+def counted(tmp_path):
+    """Words that note a line in a file, and a function that tells how many there are."""
+    commands.load_environment({"PATH": PATH})
+    path = tmp_path / "calls"
+    return (["sh", "-c", "echo x >>%s; grep -c . %s; exit 3" % (path, path)],
+            lambda: len(path.read_text().splitlines()) if path.exists() else 0)
+
+
+def test_a_query_begun_ahead_runs_once(counted):
+    argv, calls = counted
+    commands.query_ahead(argv)
+    result = commands.query(list(argv))
+    assert (result.rc, result.out, calls()) == (3, "1\n", 1)
+    assert commands.query(argv).out == "2\n"
+
+
+def test_a_query_begun_before_a_change_is_asked_again_after_it(counted):
+    argv, calls = counted
+    commands.query_ahead(argv)
+    commands.run(["true"])
+    before = calls()        # it may have come to an end by then
+    assert commands.query(argv).out == "%d\n" % (before + 1)
+
+
+def test_what_nobody_asks_for_is_ended():
+    commands.load_environment({"PATH": PATH})
+    kept = pathlib.Path("/proc/self/task/%d/children" % os.getpid())
+    before = len(os.listdir("/proc/self/fd")), kept.read_text()
+    commands.query_ahead(["sleep", "60"])
+    commands.query_ahead(["sleep", "61"])
+    commands.query_ahead(["no-such-program"])
+    begin = time.monotonic()
+    commands.drop_ahead()
+    assert time.monotonic() - begin < 2
+    assert (len(os.listdir("/proc/self/fd")), kept.read_text()) == before
+
+
+def test_remaining_time(monkeypatch):
+    assert commands.remaining() == 20
+    commands.set_deadline(5)
+    assert 4.5 < commands.remaining() <= 5
+    commands.set_deadline(-5)
+    assert commands.remaining() == 0
+
+
+@pytest.mark.parametrize("words", [
+    ["ip", "-o", "addr", "192.0.2.1/24", "2001:db8::1", "a=b", "+", "-", "%", "@", "x,y"],
+    ["", " ", "'", "''", '"', "a'b", "$x", "`x`", "a\\b", "*", "~", "#", "!", "a\nb", "\u00e9",
+     "\u0662",      "{a,b}", "a;b", "&", "<", "[x]", "^", "="]])
+def test_what_is_quoted_can_be_pasted(words):
+    line = commands.quoted(words)
+    assert shlex.split(line) == words
+    done = subprocess.run(["sh", "-c", "printf '%s\\0' " + line], check=True,
+                          stdout=subprocess.PIPE)
+    assert done.stdout.decode().split("\0")[:-1] == words
+
+
+def test_plain_words_are_not_quoted():
+    words = ["ip", "-f", "inet6", "addr", "add", "2001:db8::1/64", "dev", "eth0.5@x", "+", "a=b"]
+    assert commands.quoted(words) == " ".join(words)
+
+
+# --- what fp promises ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("described, started, good", [
+    ("ab", "ab", True), ("aab", "aab", True), ("", "", True), ("ab", "ba", True),
+    ("ab", "a", False), ("a", "ab", False), ("", "a", False), ("a", "aa", False)])
+def test_programs_come_as_described(tmp_path, described, started, good):
+    twins = Twins()
+    programs = Programs(twins, tmp_path)
+    commands.load_environment({"PATH": str(tmp_path)})
+    programs.install("a", "b")
+    with programs:
+        for name in described:
+            programs.query([name], out=name)
+        for name in started:
+            try:
+                assert twins.query([name]).out == name
+            except programs.exceptions.ProcessNotRegisteredError:
+                pass        # the agent's main() would catch it as well
+    if good:
+        programs.check()
+    else:
+        with pytest.raises(pytest.fail.Exception):
+            programs.check()
+
+
+def test_a_read_is_not_taken_for_a_change(fp, twins):
+    fp.query("ip link")
+    twins.run(["ip", "link"])
+    with pytest.raises(pytest.fail.Exception):
+        fp.check()
+    twins.calls[0] = ("query", ["ip", "link"])
+
+
+def test_a_program_that_hangs(fp):
+    fp.run("ip link", hangs=True)
+    result = commands.run(["ip", "link"])
+    assert (result.rc, result.timed_out) == (137, True)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The environment as the agent takes it, and the programs it finds there."""
+
+import pytest
+
+from ipaddr2_py import environment
+from ipaddr2_py.environment import CHILD_ENV, ENV, find, is_file, load_environment, to_bytes
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two folders, named one and two, each with programs."""
+    for name in ("one/both", "two/both", "one/first", "two/second", "one/plain", "two/plain"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o644 if name == "one/plain" else 0o755)
+    (tmp_path / "one/folder").mkdir()
+    return tmp_path
+
+
+def test_bytes_and_text_are_taken():
+    load_environment({b"A": b"\xc3\xa9\xff", "B": "\u00e9"})
+    assert (ENV["A"], ENV["B"]) == ("\u00e9\udcff", "\u00e9")
+    assert to_bytes(ENV["A"]) == b"\xc3\xa9\xff"
+
+
+def test_the_one_before_is_forgotten(folders):
+    load_environment({"PATH": str(folders / "one"), "X": "1"})
+    assert find("first")
+    load_environment({"PATH": str(folders / "two")})
+    assert "X" not in ENV and "X" not in CHILD_ENV
+    assert not find("first") and find("second")
+
+
+@pytest.mark.parametrize("path, expected", [
+    (None, ""), ("", ""), ("/a:/b", "/a:/b:"), (".:/a::b:../c:/d", "/a:/d:"), (":", "")])
+def test_path_has_absolute_folders_and_the_usual_ones(path, expected):
+    load_environment({} if path is None else {"PATH": path})
+    assert ENV["PATH"] == CHILD_ENV["PATH"] == expected + "/sbin:/bin:/usr/sbin:/usr/bin"
+
+
+def test_childrens_language():
+    load_environment({"LANG": "de_DE", "LANGUAGE": "de", "LC_ALL": "de_DE", "LC_TIME": "de_DE"})
+    assert CHILD_ENV == {"LC_ALL": "C", "LC_TIME": "de_DE", "PATH": environment.USUAL_PATH}
+
+
+@pytest.mark.parametrize("name, found", [
+    ("both", "one/both"), ("first", "one/first"), ("second", "two/second"),
+    ("plain", "two/plain"),         # what cannot be executed is passed over
+    ("folder", ""), ("none", ""), ("", ""), (".", ""), ("..", ""), ("one/first", ""),
+    ("./first", ""), ("a\0b", "")])
+def test_find(folders, monkeypatch, name, found):
+    monkeypatch.chdir(folders)
+    load_environment({"PATH": "%s/one:one:%s/two" % (folders, folders)})
+    for _ in range(2):
+        assert find(name) == (str(folders / found) if found else "")
+
+
+def test_find_a_path(folders):
+    assert find(str(folders / "one/first")) == str(folders / "one/first")
+    assert find(str(folders / "one/plain")) == ""
+    assert find(str(folders / "one")) == ""
+
+
+def test_is_file(folders):
+    (folders / "link").symlink_to("one/first")
+    (folders / "dangling").symlink_to("nowhere")
+    assert is_file(str(folders / "one/first")) and is_file(str(folders / "link"))
+    for name in ("one", "dangling", "none", "x" * 300, "a\0b"):
+        assert not is_file(str(folders / name)), name
+    assert not is_file("/dev/null")

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Booleans, reasons, locks, files; where log lines go is in test_ocf_log.py."""
+
+import os
+import posix
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ipaddr2_py import commands, ocf
+
+
+@pytest.mark.parametrize("value, true", [
+    ("yes", True), ("true", True), ("1", True), ("YES", True), ("TRUE", True), ("True", True),
+    ("ja", True), ("on", True), ("ON", True), ("Yes", False), ("On", False), ("y", False),
+    ("t", False), ("JA", False), ("01", False), ("", False), ("no", False), (" yes", False),
+    ("yes ", False), ("2", False), ("ok", False)])
+def test_true_values(value, true):
+    assert ocf.ocf_is_true(value) is true
+
+
+@pytest.mark.parametrize("value, good", [
+    ("0", True), ("007", True), (str(2 ** 63 - 1), True), (str(2 ** 63), False), ("", False),
+    ("-1", False), ("+1", False), ("1 ", False), ("1.0", False), ("0x1", False), ("1_0", False),
+    ("\u0662", False), ("\u00b2", False), ("9" * 5000, False), ("0" * 20 + "9" * 30, False)])
+def test_decimal(value, good):
+    assert ocf.ocf_is_decimal(value) is good
+
+
+@pytest.mark.parametrize("interval, action, probe", [
+    ("0", "monitor", True), (None, "monitor", True), ("10000", "monitor", False),
+    ("", "monitor", False), ("0", "start", False), ("0", "status", False)])
+def test_probe(interval, action, probe):
+    commands.load_environment({} if interval is None else
+                              {"OCF_RESKEY_CRM_meta_interval": interval})
+    assert ocf.ocf_is_probe(action) is probe
+
+
+def test_exit_is_an_exception():
+    with pytest.raises(ocf.OcfExit) as caught:
+        raise ocf.OcfExit(7)
+    assert caught.value.rc == 7
+
+
+@pytest.mark.parametrize("prefix, expected", [
+    (None, "ocf-exit-reason:one two%s\n"), ("", "ocf-exit-reason:one two%s\n"),
+    ("why: ", "why: one two%s\n")])
+def test_reason(host, tmp_path, capfd, prefix, expected):
+    env = {"HA_LOGFILE": str(tmp_path / "log")}
+    commands.load_environment(env if prefix is None else dict(env, OCF_EXIT_REASON_PREFIX=prefix))
+    ocf.ocf_exit_reason("one\ntwo%s")
+    assert capfd.readouterr() == ("", expected)
+    assert (tmp_path / "log").read_text().endswith(":    ERROR: one two%s\n")
+
+
+def test_a_reason_is_written_once(host, capfd):
+    commands.load_environment({})
+    ocf.ocf_exit_reason("once")
+    assert capfd.readouterr().err == "ocf-exit-reason:once\n"
+
+
+def test_writing_to_nobody(host, monkeypatch):
+    """Whoever started the agent may be gone, and a disk full: the work goes on."""
+    read, write = os.pipe()
+    os.close(read)
+    ocf.write_all(write, "lost")
+    os.close(write)
+    with open("/dev/full", "wb") as file:
+        ocf.write_all(file.fileno(), "lost")
+    ocf.write_all(-1, "lost")
+    commands.load_environment({"HA_LOGFILE": "/no/such/folder/log", "HA_DEBUGLOG": "/dev/full"})
+    ocf.ocf_log("err", "lost")
+
+
+@pytest.mark.parametrize("given, expected", [
+    ({}, ("default", "/run/resource-agents", None)),
+    ({"OCF_RESOURCE_INSTANCE": "vip", "HA_RSCTMP": "/x"}, ("vip", "/x", None)),
+    ({"HA_use_logd": "true"}, ("default", "/run/resource-agents", "yes")),
+    ({"HA_use_logd": "true", "HA_LOGD": "no"}, ("default", "/run/resource-agents", "no")),
+    ({"HA_use_logd": "no", "HA_RSCTMP": ""}, ("default", "/run/resource-agents", None))])
+def test_setup(given, expected):
+    commands.load_environment(given)
+    ocf.setup()
+    assert tuple(map(ocf.ENV.get, ("OCF_RESOURCE_INSTANCE", "HA_RSCTMP", "HA_LOGD"))) == expected
+
+
+def test_binaries(fp):
+    assert ocf.have_binary("ip") and ocf.have_binary("ip -s") and ocf.have_binary(
+        str(fp.folder / "ip"))
+    assert not ocf.have_binary("ipp") and not ocf.have_binary("") and not ocf.have_binary("-s")
+    commands.ENV["OCF_TESTER_FAIL_HAVE_BINARY"] = "1"
+    assert not ocf.have_binary("ip")
+    with pytest.raises(ocf.OcfExit) as caught:
+        ocf.check_binary("ip")
+    assert caught.value.rc == 5
+
+
+@pytest.mark.parametrize("result, line", [
+    (dict(out=""), ""), (dict(out=" said\n this \n"), "INFO: said this"),
+    (dict(out="bad\n", rc=2), "ERROR: bad"), (dict(rc=2), "ERROR: command failed with 2: ip 'a b'"),
+    (dict(hangs=True), "ERROR: ended after its time limit: ip 'a b'")])
+def test_what_a_command_says_is_logged(fp, host, tmp_path, result, line):
+    fp.run(["ip", "a b"], **result)
+    assert ocf.ocf_run(["ip", "a b"]) == (137 if "hangs" in result else result.get("rc", 0))
+    log = tmp_path / "log"
+    assert (log.read_text().partition(":    ")[2] if log.exists() else "") == (line and line + "\n")
+
+
+def test_a_command_that_is_missing(fp, host, tmp_path):
+    assert ocf.ocf_run(["no-such", "x"]) == 127
+    assert "ERROR: command not found: no-such x" in (tmp_path / "log").read_text()
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def test_writing_a_file(tmp_path):
+    path = str(tmp_path / "file")
+    for text in ("a long text\n", "short", "\u00e9\udcff"):
+        ocf.write_file(path, text)
+        assert ocf.read_file(path) == text
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert ocf.read_file(path, 2) == "\u00e9"
+
+
+def test_links_are_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "link").symlink_to("precious")
+    with pytest.raises(OSError):
+        ocf.write_file(str(tmp_path / "link"), "x")
+    with pytest.raises(OSError):
+        with ocf.lock(str(tmp_path / "link")):
+            pass
+    assert ocf.read_file(str(tmp_path / "link")) == ""
+    assert ocf.remove_file(str(tmp_path / "link"))
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_what_cannot_be_read_is_empty(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo", tmp_path / "none", "a\0b"):
+        assert ocf.read_file(str(path)) == ""
+
+
+def test_removing(fp, host, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert ocf.remove_file(str(tmp_path / "file"))
+    assert ocf.remove_file(str(tmp_path / "file"))
+    assert not ocf.remove_file(str(tmp_path / "rsctmp"))
+    assert "WARNING: could not remove" in (tmp_path / "log").read_text()
+
+
+def test_the_folder_of_state_is_made(tmp_path):
+    commands.load_environment({"HA_RSCTMP": str(tmp_path / "state")})
+    mask = os.umask(0)
+    try:
+        assert ocf.rsctmp("x") == str(tmp_path / "state/x")
+    finally:
+        os.umask(mask)
+    assert os.stat(tmp_path / "state").st_mode & 0o7777 == 0o1755
+
+
+# --- locks -----------------------------------------------------------------------------------
+
+
+def test_one_at_a_time(fp, host, tmp_path):
+    path, order = str(tmp_path / "lock"), []
+
+    def second():
+        with ocf.lock(path):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with ocf.lock(path):
+        thread.start()
+        end = time.monotonic() + 5
+        while not (tmp_path / "log").exists() and time.monotonic() < end:
+            time.sleep(0.002)       # it tells that it waits
+        order.append("first")
+    thread.join(5)
+    assert order == ["first", "second"]
+    assert "INFO: waiting for the lock " + path in (tmp_path / "log").read_text()
+
+
+def test_a_lock_is_released_by_an_exception(tmp_path):
+    path = str(tmp_path / "lock")
+    commands.set_deadline(1)
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            with ocf.lock(path):
+                raise KeyError
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_waiting_has_an_end(fp, host, tmp_path):
+    path = str(tmp_path / "lock")
+    commands.set_deadline(0.05)
+    before = len(os.listdir("/proc/self/fd"))
+    with ocf.lock(path):
+        with pytest.raises(TimeoutError):
+            with ocf.lock(path):
+                pass
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_lock_ends_with_its_holder(tmp_path):
+    """Children do not inherit it, and the kernel releases it however the holder ends."""
+    path = tmp_path / "lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys, subprocess\nfrom ipaddr2_py import commands, ocf\n"
+         "commands.load_environment({'PATH': '/usr/bin:/bin'})\n"
+         "with ocf.lock(sys.argv[1]):\n    started = commands.query_start(['sleep', '60'])\n"
+         "    print(started.pid, flush=True)\n    sys.stdin.read()", str(path)],
+        cwd=os.path.dirname(os.path.dirname(ocf.__file__)),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = int(holder.stdout.readline())
+    try:
+        holder.kill()
+        holder.communicate()
+        commands.set_deadline(2)
+        with ocf.lock(str(path)):
+            assert os.path.exists("/proc/%d" % child)
+    finally:
+        posix.kill(child, 9)

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which processes are taken for senders of the address and ended: real ones, started here."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ipaddr2_py import announce, commands, pidfile
+
+IP = "192.0.2.10"
+
+
+@pytest.fixture
+def start(fp, tmp_path, request):
+    """A function that starts a program of a given name and words; it waits until it is ended."""
+    def begin(name, *words, ignoring=False):
+        program = tmp_path / "programs" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n%secho ready; read never\n" % ("trap '' TERM;" * ignoring))
+        program.chmod(0o755)
+        process = fp.real([program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        request.addfinalizer(lambda: (process.kill(), process.communicate()))
+        process.stdout.readline()
+        return process
+
+    return begin
+
+
+@pytest.fixture
+def place(fp, tmp_path):
+    """Path of the pid file of 192.0.2.10; its folder is HA_RSCTMP."""
+    return tmp_path / "rsctmp" / ("send_arp-" + IP)
+
+
+def ended(process):
+    """Whether a process was ended by a signal (it is reaped here, so give it a moment)."""
+    try:
+        return process.wait(0.05) < 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def end(place, vip, process=None):
+    """end_sender(), with the zombie of a process of ours taken for gone as init would reap it."""
+    pidfile.end_sender(str(place), vip)
+    return process is not None and ended(process)
+
+
+SENDERS = [
+    ("send_arp", ["-i", "200", "-r", "5", "-p", "PATH", "eth0", IP, "auto", "not_used",
+                  "not_used"]),
+    ("send_ua", ["-i", "200", "-c", "5", IP, "64", "eth0"]),
+    ("arping", ["-U", "-c", "5", "-I", "eth0", IP]),
+    ("arping", ["-U", "-c", "5", "-i", "eth0", "-S", IP, IP]),
+    ("ipoibarping", ["-q", "-c", "5", "-U", "-I", "eth0", IP]),
+]
+
+
+@pytest.mark.parametrize("name, words", SENDERS)
+@pytest.mark.parametrize("nic", ["eth0", ""])
+def test_our_senders_are_ended(make_vip, place, start, tmp_path, name, words, nic):
+    process = start(name, *[str(place) if word == "PATH" else word for word in words])
+    place.write_text("%d\n" % process.pid)
+    assert end(place, make_vip(nic=nic), process)
+    assert not place.exists()
+    assert "INFO: killed previously running" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("name, words", [
+    ("sleep", ["60"]), ("sleep", [IP, "eth0"]), ("my-arping", ["-I", "eth0", IP]),
+    ("arping", ["-U", "-c", "5", "-I", "eth0", "192.0.2.1"]), ("arping", ["-I", "eth0", IP + "0"]),
+    ("send_arp", ["-p", "/elsewhere/send_arp-192.0.2.1", "eth0", "192.0.2.1", "auto"]),
+    ("editor", ["-x", "-y", "-z", "send_arp", IP])])
+def test_others_are_left_alone_and_the_stale_file_goes(make_vip, place, start, name, words):
+    process = start(name, *words)
+    place.write_text("%d\n" % process.pid)
+    assert not end(place, make_vip(), process)
+    assert not place.exists()
+
+
+def test_the_sender_on_another_interface_stays(make_vip, place, start):
+    process = start("arping", "-U", "-c", "5", "-I", "eth1", IP)
+    place.write_text("%d\n" % process.pid)
+    assert not end(place, make_vip(nic="eth0"), process)
+    assert place.exists()
+    assert pidfile.pid_file(make_vip(nic="eth0")) == str(place) + "-eth0"
+    assert pidfile.pid_file(make_vip(nic="eth1")) == str(place)
+    assert end(place, make_vip(nic="eth1"), process)
+
+
+def test_a_process_that_is_gone(make_vip, place, start):
+    process = start("arping", "-I", "eth0", IP)
+    process.kill()
+    process.communicate()
+    place.write_text("%d\n" % process.pid)
+    end(place, make_vip())
+    assert not place.exists()
+
+
+def test_a_zombie_is_gone(start):
+    process = start("arping")
+    assert pidfile.is_alive(process.pid)
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not pidfile.is_alive(process.pid)
+
+
+@pytest.mark.parametrize("content", ["", "\n", "x\n", "0\n", "1\n", "-1\n", "-5\n", "4194305\n",
+                                     "9" * 70 + "\n", "\udcff\n", "5x\n", "\u0665\n", "+7\n"])
+def test_what_is_no_process_id(make_vip, place, content):
+    place.write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert pidfile.read_pid(str(place)) == 0
+    end(place, make_vip())
+    assert not place.exists()
+
+
+def test_a_link_is_not_followed(make_vip, place, start, tmp_path):
+    process = start("arping", "-I", "eth0", IP)
+    (tmp_path / "elsewhere").write_text("%d\n" % process.pid)
+    place.symlink_to(tmp_path / "elsewhere")
+    assert not end(place, make_vip(), process)
+    assert (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_passed_over(make_vip, place, make):
+    make(place)
+    end(place, make_vip())
+    assert place.exists()
+
+
+@pytest.mark.slow
+def test_a_sender_that_will_not_end(make_vip, place, start):
+    process = start("arping", "-I", "eth0", IP, ignoring=True)
+    place.write_text("%d\n" % process.pid)
+    begin = time.monotonic()
+    assert end(place, make_vip(), process)
+    assert process.returncode == -signal.SIGKILL and time.monotonic() - begin < 4
+
+
+# --- the built-in sender ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def holder(fp, place, request):
+    """A process that holds the lock of the pid file, as the built-in sender on eth0 does."""
+    process = fp.real(
+        [sys.executable, "-c", "import fcntl, os, sys\nfile = open(sys.argv[1], 'w')\n"
+         "fcntl.flock(file, fcntl.LOCK_EX)\nprint(os.getpid(), 'eth0', sep='\\n', file=file, "
+         "flush=True)\nprint('ready', flush=True)\nsys.stdin.read()", str(place)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    request.addfinalizer(lambda: (process.kill(), process.communicate()))
+    process.stdout.readline()
+    return process
+
+
+def test_who_holds_the_lock_is_ended(make_vip, place, holder):
+    assert not end(place, make_vip(nic="eth1"), holder)
+    assert end(place, make_vip(nic="eth0"), holder)
+    assert not place.exists()
+
+
+def test_one_file_is_one_senders(make_vip, place, tmp_path):
+    with pidfile.own_pid_file(make_vip()) as mine:
+        assert mine.path == str(place)
+        assert place.read_text() == "%d\neth0\n" % os.getpid()
+        assert place.stat().st_mode & 0o777 == 0o600
+        assert pidfile.is_locked(str(place))
+        assert pidfile.pid_file(make_vip(nic="eth1")) == str(place) + "-eth1"
+    assert not place.exists()
+
+
+def test_a_pid_file_that_cannot_be_written(make_vip, place, tmp_path):
+    (tmp_path / "elsewhere").write_text("precious")
+    place.symlink_to(tmp_path / "elsewhere")
+    with pidfile.own_pid_file(make_vip()):
+        assert (tmp_path / "elsewhere").read_text() == "precious"
+    pidfile.keep_pid(str(place), 5)
+    assert (tmp_path / "elsewhere").read_text() == "precious"
+    assert (tmp_path / "log").read_text().count("WARNING: no pid file") == 2
+
+
+def test_a_lock_of_another_is_not_taken(place):
+    assert not pidfile.is_locked(str(place))
+    place.write_text("")
+    assert not pidfile.is_locked(str(place))
+    with open(place, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert pidfile.is_locked(str(place))
+
+
+# --- names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("namespace, nic, name", [
+    ("", "eth0", "send_arp-192.0.2.10"), ("blue", "eth0", "send_arp-192.0.2.10-eth0-blue")])
+def test_names(make_vip, place, namespace, nic, name):
+    vip = make_vip(nic=nic)
+    vip.namespace = namespace
+    assert pidfile.pid_file(vip) == str(place.parent / name)
+
+
+@pytest.mark.parametrize("namespace, nic, gone", [
+    ("", "eth0", ["", "-eth0"]), ("blue", "eth0", ["-eth0-blue"])])
+def test_stop_ends_the_senders_of_its_interface_and_namespace(fp, agent, place, start, namespace,
+                                                              nic, gone):
+    """Not those in a namespace x-blue or on an interface eth0.5, though the names begin or end
+    alike."""
+    senders = {}
+    for tail in ("", "-eth0", "-eth1", "-eth0-blue", "-eth1-blue", "-eth0-red", "-eth0-x-blue",
+                 "-eth0.5-blue"):
+        own = tail.split("-")[1] if tail else "eth0"
+        senders[tail] = start("arping", "-U", "-c", "5", "-I", own, IP)
+        (place.parent / (place.name + tail)).write_text("%d\n" % senders[tail].pid)
+    fp.query("ip -o -f inet addr show to " + IP)
+    assert agent("stop", env={"IPADDR2_NAMESPACE": namespace}, ip=IP, nic=nic).rc == 0
+    assert [tail for tail, process in senders.items() if process.poll() is not None] == gone
+    assert [tail for tail in senders if not (place.parent / (place.name + tail)).exists()] == gone
+
+
+def test_a_folder_that_is_missing(fp, agent, scene, place):
+    fp.query("ip -o -f inet addr show to 192.0.2.10")
+    place.parent.rmdir()
+    done = agent("stop", env={"HA_RSCTMP": "/no/such/folder"}, ip=IP, nic="eth0", cidr_netmask="25")
+    assert done.rc == 0
+
+
+def test_start_ends_the_sender_before_it(fp, agent, scene, place, start):
+    process = start("arping", "-U", "-c", "5", "-I", "eth0", IP)
+    place.write_text("%d\n" % process.pid)
+    scene.look()
+    scene.add()
+    scene.announce()
+    assert agent("start", ip=IP, nic="eth0", cidr_netmask="25").rc == 0
+    assert ended(process)
+    assert announce.ENV is commands.ENV
