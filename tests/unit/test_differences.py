@@ -211,8 +211,8 @@ def test_18_an_ip_that_fails_after_the_addition(fp, agent, scene):
     """It cannot be seen whether the address is there: all the more it is deleted."""
     scene.look()
     fp.run(ADD4)
-    fp.run("ip link set dev eth0 up")
     fp.query(SHOW4, err="Cannot open netlink socket", rc=2)
+    fp.run("ip link set dev eth0 up")
     fp.query(SHOW4, err="Cannot open netlink socket", rc=2)
     fp.run(DELETE4)
     assert agent("start", **ON_ETH0).rc == 1
