@@ -11,7 +11,7 @@ from . import commands, interface, ocf
 from .interface import same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
                   ocf_is_true, ocf_log, ocf_run)
-from .pidfile import end_sender, is_alive, keep_pid, own_pid_file, pid_file, read_pid
+from .pidfile import drop_stale, is_alive, keep_pid, own_pid_file, pid_file, read_pid
 
 DAD_LIMIT = 10.0            # seconds, as the shell agent waits
 DAD_POLL = 0.03             # seconds between two looks
@@ -163,8 +163,7 @@ def announce(sending, repeat_after):
     """Run a burst in the foreground (its exit status is returned) or in the background (0)."""
     ocf_log(sending.level, sending.told())
     if sending.program != "builtin" and sending.program != "send_ua":
-        # send_arp itself would kill whatever process has the id in its -p file.
-        end_sender(pid_file(sending.vip), sending.vip)
+        drop_stale(pid_file(sending.vip), sending.vip)
     announcer = None
     if sending.program == "builtin":
         announcer = first_packet(sending)

@@ -52,8 +52,9 @@ def ipcheck_ipv4(text):
 def ipcheck_ipv6(text):
     """Whether text is an IPv6 address that a host can have: no multicast, not the unspecified."""
     packed = address_bytes(text, "inet6")
-    return (packed is not None and "." not in text and packed[0] != 0xff
-            and packed != bytes(16))
+    mapped = bytes(10) + b"\xff\xff"        # an IPv4 address in disguise
+    return (packed is not None and packed[0] != 0xff and packed != bytes(16)
+            and not ("." in text and packed.startswith(mapped)))
 
 
 def prefixcheck(text, family):

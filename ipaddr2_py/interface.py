@@ -218,9 +218,7 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
         if rc == 0:
             ocf_log("err", "%s succeeded, but the address is not there" % commands.quoted(argv))
         return False
-    if 0 < rc < 126:
-        up = link_up(nic)                   # added by somebody else at the same time
-    return up == 0
+    return up == 0 or 0 < rc < 126          # somebody else added it at the same time
 
 
 def take_back(family, ip, prefix, nic):
@@ -298,18 +296,23 @@ def remove_conflicting_loopback(ip, params):
     delete_route(ip, "lo")
 
 
-def restore_loopback(ip, params):
-    """Add the address again that remove_conflicting_loopback() put aside."""
+def restore_loopback(ip, params, note_stays=False):
+    """Add the address again that remove_conflicting_loopback() put aside.
+
+    note_stays: where that fails, a later stop is to try again.
+    """
     path = ocf.rsctmp(ip)
     words = ocf.read_file(path).split()
     if not words:
         return
     ocf_log("info", "restoring the loopback address %s" % " ".join(words))
+    restored = False
     if words[0] == ip and words[1:] == ["32", "255.255.255.255", "lo"]:
-        add_interface("inet", ip, 32, "255.255.255.255", "lo", "", params)
+        restored = add_interface("inet", ip, 32, "255.255.255.255", "lo", "", params)
     else:
         ocf_log("err", "%s does not hold what this agent writes; not restored" % path)
-    ocf.remove_file(path)
+    if restored or not note_stays:
+        ocf.remove_file(path)
 
 
 def add_ipv6_addrlabel(ip, params):

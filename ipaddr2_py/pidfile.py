@@ -131,9 +131,14 @@ def stop_sender(vip):
     return ending
 
 
-def end_sender(path, vip):
-    """End the sender that a pid file names, if it is ours, and wait until it is gone."""
-    wait_until_gone(tell_to_end(path, vip))
+def drop_stale(path, vip):
+    """Remove a pid file that names no running sender of this address.
+
+    send_arp kills whatever process has the id in its -p file.
+    """
+    if commands.is_file(path) and not (
+            is_alive(read_pid(path)) and is_sender(read_pid(path), path, vip.ip)):
+        warn_and_remove(path, vip)
 
 
 def tell_to_end(path, vip):
@@ -151,9 +156,14 @@ def tell_to_end(path, vip):
         kill(pid, SIGTERM)
         ocf_log("info", "killed previously running sender for %s (process %d)" % (vip.ip, pid))
         return [(pid, path)]
+    warn_and_remove(path, vip)
+    return []
+
+
+def warn_and_remove(path, vip):
+    """Remove a pid file that is out of date."""
     ocf_log("warn", "%s names no running sender of %s; it is removed" % (path, vip.ip))
     ocf.remove_file(path)
-    return []
 
 
 def wait_until_gone(ending):

@@ -28,8 +28,6 @@ def set_broadcast(vip):
     vip.brd = vip.params["broadcast"]
     if vip.family == "inet" and not vip.brd:
         vip.brd = find_broadcast(vip.nic, vip.ip, vip.src)
-    elif vip.family == "inet6":
-        vip.brd = ""
 
 
 def serve(vip, status):
@@ -71,7 +69,7 @@ def start_address(vip, status, undo):
     if status in ("no", "dadfailed"):
         if ocf_is_true(vip.params["lvs_support"]) and any(
                 held.nic.startswith("lo") and held.prefix == 32 for held in held_or_exit(vip)):
-            undo.append(lambda: interface.restore_loopback(vip.ip, vip.params))
+            undo.append(lambda: interface.restore_loopback(vip.ip, vip.params, True))
             interface.remove_conflicting_loopback(vip.ip, vip.params)
         try:
             added = interface.add_interface(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,

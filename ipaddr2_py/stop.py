@@ -4,8 +4,7 @@
 import posix
 
 from . import commands, interface
-from .findif import (FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic,
-                     route_query)
+from .findif import FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic
 from .interface import address_bytes, same_interface
 from .ocf import ENV, OCF_ERR_GENERIC, OCF_SUCCESS, ocf_exit_reason, ocf_is_true, ocf_log
 from .vip import bad_word, held_or_exit
@@ -62,33 +61,26 @@ def stop_sender(vip):
 def own_places(vip):
     """The Held addresses that stop removes; no route is needed to find them.
 
-    Given nic and cidr_netmask narrow the choice.  Of several, those are taken that findif points
-    to; without nic, the loopback's own is left alone unless findif points there.
+    Given nic and cidr_netmask narrow the choice.  Without nic every interface is searched, for the
+    node must not answer any more; but the loopback's own address, which LVS may need there, only
+    goes where nothing else holds it and findif points to the loopback.
     """
     values = vip.params
     netmask = prefixcheck(maybe_convert_dotted_quad(values["cidr_netmask"]), vip.family)
     nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
     if values["nic"] and not nic:
         return []
-    proto = "" if bad_word(values["proto"]) else values["proto"]
-    if not nic and netmask is None:
-        interface.ip_query_ahead(route_query(vip.family, vip.ip, proto))
     places = [held for held in held_or_exit(vip)
               if (not nic or same_interface(held.nic, nic))
               and (netmask is None or held.prefix == netmask)]
-    if not places:
-        return places
-    if not commands.get_ready():
+    if places and not commands.get_ready():
         ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
-    if nic and len(places) == 1:
-        return places
+    elsewhere = [held for held in places if held.nic != "lo"]
+    if nic or elsewhere or not places:
+        return places if nic else elsewhere
+    proto = "" if bad_word(values["proto"]) else values["proto"]
     try:
-        route = findif(vip.family, vip.ip, nic, "" if netmask is None else str(netmask), proto)
+        route = findif(vip.family, vip.ip, "", "" if netmask is None else str(netmask), proto)
     except FindifError:
-        route = None
-    if route:
-        on_nic = [held for held in places if same_interface(held.nic, route.nic)]
-        exact = [held for held in on_nic if held.prefix == route.prefix]
-        if exact or on_nic:
-            return exact or on_nic
-    return [held for held in places if nic or not held.nic.startswith("lo")]
+        return []
+    return [held for held in places if route.nic == held.nic and route.prefix == held.prefix]

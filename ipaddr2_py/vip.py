@@ -126,8 +126,9 @@ def find_place(vip):
             interface.ip_query_ahead(interface.held_query(vip.family, vip.ip))
         route = findif(vip.family, vip.ip, nic, netmask, values["proto"])
     except FindifError as problem:
+        ocf_log("err", problem.reason)
         if ocf_is_probe(vip.action) and not problem.unreadable:
-            ocf_log("info", "[findif] failed: %s" % problem.reason)
+            ocf_log("info", "[findif] failed")
             raise OcfExit(OCF_NOT_RUNNING) from None
         ocf_exit_reason("[findif] failed: %s" % problem.reason)
         raise OcfExit(problem.rc) from None
@@ -154,8 +155,7 @@ def check_rest(vip):
     values = vip.params
     if vip.family == "inet6":
         refuse_words("preferred_lft", values["preferred_lft"])
-    else:
-        refuse_words("broadcast", values["broadcast"])
+    refuse_words("broadcast", values["broadcast"])
     if not ocf_is_decimal(values["arp_count_refresh"]):
         configured("arp_count_refresh [%s] must be a whole number, 0 or more"
                    % values["arp_count_refresh"])

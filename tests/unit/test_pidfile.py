@@ -47,7 +47,7 @@ def ended(process):
 
 def end(place, vip, process=None):
     """end_sender(), with the zombie of a process of ours taken for gone as init would reap it."""
-    pidfile.end_sender(str(place), vip)
+    pidfile.wait_until_gone(pidfile.tell_to_end(str(place), vip))
     return process is not None and ended(process)
 
 
@@ -230,12 +230,12 @@ def test_a_folder_that_is_missing(fp, agent, scene, place):
     assert done.rc == 0
 
 
-def test_start_ends_the_sender_before_it(fp, agent, scene, place, start):
+def test_start_leaves_the_sender_before_it_alone(fp, agent, scene, place, start):
     process = start("arping", "-U", "-c", "5", "-I", "eth0", IP)
     place.write_text("%d\n" % process.pid)
     scene.look()
     scene.add()
     scene.announce()
     assert agent("start", ip=IP, nic="eth0", cidr_netmask="25").rc == 0
-    assert ended(process)
+    assert not ended(process)
     assert announce.ENV is commands.ENV

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The differences that are meant, in one table.
+
+Each entry names the row of section 7 of the specification (the README's table of differences), or
+the section that decides against the shell agent of 4.12 ("3 findif" is section 3). An entry says
+in which steps it holds (`when`, given a Step) and which fields of such a step may differ then. A
+rewriting entry turns the shell agent's list into what ours is to be; these are applied first.
+What no entry expects fails the run, and so does an entry that never matched.
+"""
+import ipaddress
+import re
+from collections import namedtuple
+
+from . import compare, routes
+from .step import Step
+
+EVERYTHING = ("rc", "stdout", "reason", "argv", "log") + compare.STATE
+TOLD = ("rc", "stdout", "reason", "log")
+DONE = ("argv", "log", "addresses", "routes", "labels", "files", "links")
+WORDS_OF_IP = ("up", "primary")
+ALTNAMES = ("the-other-name",)
+NO_NAMESPACE = {"start": 5, "validate-all": 5, "stop": 0}
+SENDER_OF_OURS = re.compile(r"remove (send_arp|send_ua|ipoibarping)\b")
+
+# row: of section 7, or a section; when: Step -> whether it holds; rewrite: (Step, list) -> list
+Entry = namedtuple("Entry", "row fields when why rewrite")
+
+
+def spelled_otherwise(step):
+    return step.six and bool(step.ip) and step.clone == 0 and step.ip != step.given
+
+
+def not_an_address(step):
+    """No address of a host, though the shell agent's patterns or ip take it for one."""
+    try:
+        address = ipaddress.ip_address(step.given)
+    except ValueError:
+        return bool(step.given)
+    return address.is_multicast or address.is_reserved and address.version == 4
+
+
+def text_matches(step):
+    """Whether an address passes for ours as text, though its prefix or address is another."""
+    pattern = "%s %s/%s" % (" inet6?", step.given, step.mask)
+    return bool(step.mask) and any(re.search(pattern, text) for text in step.before["addresses"]) \
+        and not step.has(step.before, step.mask)
+
+
+def no_broadcast(state):
+    return [re.sub(r" broadcast \S+", "", text) for text in state["addresses"]]
+
+
+def findif_disputed(step):
+    """The page's rule and the shell agent's may differ here, and ours went where the page says."""
+    if not_an_address(step) or not step.ip:
+        return False
+    place = (step.before, step.ip, step.mask, step.nic, step.get("proto"))
+    if not routes.disputed(*place):
+        return False
+    if step.case.step != "start" or step.has(step.before):
+        return True
+    where = routes.choice(*place)
+    if not where:
+        return step.ours["rc"] == 1 and not step.has(step.ours)
+    return step.ours["rc"] != 0 or any(
+        re.search(r"^%s inet6? %s/%s " % (nic, re.escape(step.ip), prefix), text)
+        for nic, prefix in where for text in step.ours["addresses"])
+
+
+def each(items, pattern, replacement):
+    """The pattern replaced in every text of a list, or in the texts of log entries."""
+    return [(item[0], re.sub(pattern, replacement, item[1])) if isinstance(item, tuple)
+            else re.sub(pattern, replacement, item) for item in items]
+
+
+TABLE = {
+    "stop looks for the address": Entry(
+        1, DONE, lambda s: s.stopped and s.shell["rc"] == 0
+        and s.of(s.ours) < s.of(s.shell),
+        "findif fails or finds another place, the address stays; ours looks for it", None),
+    "stop without findif": Entry(
+        1, ("log", "files", "processes"), lambda s: s.stopped and s.shell["rc"] == 0 and s.level(
+            s.shell, "WARNING", "findif"),
+        "ours needs no route to find what there is to stop, a sender too", None),
+    "stop needs only ip": Entry(
+        2, DONE + ("rc", "reason"), lambda s: s.stopped and s.shell["rc"] in (5, 6)
+        and not s.has(s.ours), "no bad optional value, no missing sender stops a stop", None),
+    "no such namespace": Entry(
+        3, TOLD, lambda s: s.shell["rc"] == 255 and bool(s.get("network_namespace"))
+        and s.ours["rc"] == NO_NAMESPACE.get(s.action, 7),
+        "255 for every action; a code of the OCF, and a stop that works", None),
+    "only a sender of ours is killed": Entry(
+        4, ("processes", "log", "files"), lambda s: s.stopped
+        and "victim alive" in s.ours["processes"] and "victim gone" in s.shell["processes"],
+        "the process id was somebody else's", None),
+    "pid file that lies": Entry(
+        4, ("log", "files"), lambda s: s.action in ("start", "monitor") and any(
+            text.startswith("send_arp-%s:" % s.ip) for text in s.before["files"]) and (
+            s.level(s.ours, "WARNING", "send_arp-%s" % re.escape(s.ip)) or s.six
+            or bool(s.get("network_namespace"))),
+        "removed where a sender is about to write it; with a namespace not looked at", None),
+    "pid file of a namespace": Entry(
+        4, ("argv", "log", "files"), lambda s: bool(s.get("network_namespace")),
+        "the name carries nic and namespace, for the address may be used in several",
+        lambda s, items: each(items, r"(send_arp-%s)(?=[ :])" % re.escape(s.ip),
+                              r"\1-e0-" + s.get("network_namespace"))),
+    "prefixes by value": Entry(
+        5, EVERYTHING, text_matches, "another address or prefix that begins alike", None),
+    "prefix with a zero": Entry(
+        5, DONE, lambda s: s.mask.startswith("0") and s.action == "start" and s.has(
+            s.ours, s.mask.lstrip("0")), "ip reads 024 as octal", None),
+    "broadcast by keyword": Entry(
+        6, ("addresses", "argv", "log", "routes"), lambda s: s.action == "start" and not s.get(
+            "broadcast") and s.shell["rc"] == 0 and s.shell["addresses"] != s.ours["addresses"]
+        and no_broadcast(s.shell) == no_broadcast(s.ours),
+        "from the address whose network holds ours, not the seventh word of a route", None),
+    "IPv6 by value": Entry(
+        7, ("argv", "log"), spelled_otherwise, "settled without a command, so without a route too",
+        lambda s, items: each(items, re.escape(s.given), s.ip)),
+    "clone numbers": Entry(
+        8, EVERYTHING, lambda s: s.truth("unique_clone_address") and (
+            s.six or bool(s.get("network_namespace")) or s.given.endswith(".254")),
+        "address arithmetic, and once, instead of text", None),
+    "IPv6 refreshed by advertisements": Entry(
+        9, ("argv", "log"), lambda s: s.action == "monitor" and s.six and [
+            words[0] for words in s.ours["argv"] if words[0] != "ip"] == ["send_ua"],
+        "send_arp cannot speak for an IPv6 address", None),
+    "altname": Entry(10, EVERYTHING, lambda s: s.nic in ALTNAMES,
+                     "resolved to the interface once", None),
+    "dev before the name": Entry(
+        11, ("argv",), lambda s: True, "so that no name is taken for a keyword",
+        lambda s, items: each(items, "^ip link set (?!dev )", "ip link set dev ")),
+    "interfaces named like keywords": Entry(
+        11, EVERYTHING, lambda s: s.case.scenario.shape == "keywords" and s.action == "start"
+        and s.shell["rc"] == 1 and s.ours["rc"] == 0, "`ip link set up up` says nothing", None),
+    "no label on IPv6": Entry(
+        12, ("argv",), lambda s: s.six, "the kernel has none",
+        lambda s, items: each(items, r"( addr add .*) label \S+", r"\1")),
+    "label on IPv6 warned about": Entry(
+        12, EVERYTHING, lambda s: s.six and s.level(s.ours, "WARNING", re.escape(
+            s.get("nic").partition(":")[2] or s.get("iflabel") or "nothing")),
+        "and neither too long nor wrong", None),
+    "a hanging tool": Entry(
+        13, EVERYTHING, lambda s: s.shell["rc"] == 137
+        and s.ours["rc"] != 137, "killed by Pacemaker; ours ends first and says why", None),
+    "the sender of our own": Entry(
+        14, EVERYTHING, lambda s: bool(SENDER_OF_OURS.search(s.done)) and (
+            s.starts or s.shell["rc"] == 5), "nothing is announced, or 5 where asked for", None),
+    "addresses that are none": Entry(
+        15, EVERYTHING, lambda s: not_an_address(s) and s.ours["rc"] == (
+            6 if s.starts else {"stop": 0, "status": s.ours["rc"]}.get(s.action, s.ours["rc"]))
+        and not s.has(s.ours), "patterns let them pass", None),
+    "words and options": Entry(
+        16, EVERYTHING, lambda s: s.hostile and (s.ours["rc"] == 6 or s.stopped),
+        "refused; stop skips it", None),
+    "named though unused": Entry(
+        "2 bad input", EVERYTHING, lambda s: s.starts and s.ours["rc"] == 6 and s.level(
+            s.ours, "ERROR", r"\b(mac|arp_count_refresh) \["),
+        "a wrong value is refused even where the shell agent has no use for it", None),
+    "no refresh without a number": Entry(
+        "2 bad input", ("argv", "log"), lambda s: s.action == "monitor" and "arp_count_refresh"
+        in s.case.scenario.parameters and not s.get("arp_count_refresh").isdigit(),
+        "the shell agent starts a sender with that count", None),
+    "label taken along": Entry(
+        "1 leftovers", ("argv", "labels", "log"), lambda s: s.stopped and s.six
+        and s.truth("lvs_ipv6_addrlabel") and set(s.ours["labels"]) < set(s.shell["labels"]),
+        "the address label goes though the address has gone before", None),
+    "taken back": Entry(
+        18, DONE, lambda s: s.action == "start" and s.ours["rc"] == s.shell["rc"] != 0
+        and no_broadcast(s.ours) == no_broadcast(s.before) and all(
+            s.ours[field] == s.before[field] for field in ("labels", "files")),
+        "a failed start leaves nothing behind", None),
+    "Cluster IP says what it does": Entry(
+        19, ("log",), lambda s: s.shared and s.ours["rc"] == s.shell["rc"],
+        "which bucket, which rule, what is missing; the status looks at the rules", None),
+    "clone beyond clone_max": Entry(
+        20, EVERYTHING, lambda s: s.clone_beyond and (s.ours["rc"] == 6 or s.stopped),
+        "no such bucket, no such clone", None),
+    "findif": Entry("3 findif", EVERYTHING, findif_disputed,
+                    "host routes, metrics, gateways, other prefixes: as the page says", None),
+    "dadfailed is no service": Entry(
+        14, EVERYTHING, lambda s: any("dadfailed" in text for text in s.before["addresses"])
+        and s.action in ("start", "probe", "monitor", "status") and s.ours["rc"] in (1, 7),
+        "another host has the address: monitor says so, start tries anew", None),
+    "unknown action": Entry(
+        "2 actions", TOLD, lambda s: s.action in ("nonsense", "nothing") and s.ours["rc"] == 3,
+        "3 whatever the parameters, and a reason as for every failing exit", None),
+    "without OCF_ROOT": Entry(
+        "2 actions", TOLD, lambda s: s.action in ("meta-data", "usage", "help")
+        and "OCF_ROOT" in s.case.environment and s.ours["rc"] == 0,
+        "needs nothing", None),
+    "send_ua found again": Entry(
+        "4 background", ("files",), lambda s: s.six and s.action in ("start", "monitor")
+        and "sender stays" in s.ours["processes"],
+        "the pid file names every sender in the background", None),
+}
+
+# Rows of section 7 that this comparison cannot show, and why.
+NOT_SHOWN = {
+    17: "stop exits 1 in releases after 4.12 only; here both exit 0, which the scenarios compare",
+}
+
+
+def sort_out(case, differences):
+    """([(key, difference)] that are expected, [difference] that are not)."""
+    step = Step(case)
+    holding = {key: entry for key, entry in TABLE.items()
+               if differences and case.step != "shape" and "argv" in case.seen[0]
+               and entry.when(step) and not unsafe(step)}
+    expected, unexpected = [], []
+    for difference in differences:
+        keys = _keys(step, holding, difference)
+        expected += [(key, difference) for key in keys]
+        unexpected += [] if keys else [difference]
+    return expected, unexpected
+
+
+def unsafe(step):
+    """What no entry may excuse: a stop or start of ours that says 0 and is not done."""
+    if step.action == "stop":
+        return step.ours["rc"] == 0 and bool(step.ip) and not step.of(step.ours) <= step.of(
+            step.shell)
+    return step.action == "start" and step.ours["rc"] == 0 and not step.has(step.ours)
+
+
+def _keys(step, holding, difference):
+    """The entries that explain this difference: rewriting ones that sufficed, else one other."""
+    used, value = [], difference.shell
+    for key, entry in holding.items():
+        if entry.rewrite and difference.field in entry.fields:
+            before, value = value, entry.rewrite(step, value)
+            used += [key] if before != value else []
+    same = compare.alike if difference.field == "log" else lambda one, other: one == other
+    if used and same(value, difference.ours):
+        return used
+    for key, entry in holding.items():
+        if not entry.rewrite and difference.field in entry.fields:
+            return [key] + used
+    return []

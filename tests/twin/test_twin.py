@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The shell agent and ours through every scenario; the report of conftest.py says how it went."""
+import pytest
+
+from . import expected, generated, play, report, scenarios
+
+SETS = {"handwritten": scenarios.SCENARIOS, "generated": generated.SCENARIOS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SETS)
+def test_nothing_differs_but_what_is_meant(name, twins, everything):
+    """Outcomes, states, commands and log of each action are the same, or expected.py says why."""
+    here = report.Report()
+    for outcome in play.play_all([play.Scenario(*one) for one in SETS[name]], twins):
+        everything.add(outcome)
+        here.add(outcome)
+    assert here.scenarios == len(SETS[name])
+    assert not here.complaint(), "\n" + here.complaint()
+
+
+@pytest.mark.slow
+def test_every_expected_difference_still_appears(twins, everything):
+    """An entry of the table that nothing met is out of date."""
+    if everything.scenarios < sum(map(len, SETS.values())):
+        pytest.skip("only after all scenarios were played")
+    assert everything.never_matched() == []
+
+
+def test_every_row_is_shown():
+    """Each of the 20 rows of section 7 has an entry, or a word on why it cannot have one."""
+    rows = {entry.row for entry in expected.TABLE.values()} | set(expected.NOT_SHOWN)
+    assert {row for row in rows if isinstance(row, int)} == set(range(1, 21))
+
+
+def test_enough_scenarios():
+    """At least 80 by hand and 1,000 in all, no two the same."""
+    played = [one[1:] for one in scenarios.SCENARIOS + generated.SCENARIOS]
+    assert len(scenarios.SCENARIOS) >= 80
+    assert len(set(played)) >= 1000
