@@ -9,6 +9,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm")
+LONG = ("cluster", "vm")         # left out unless asked for: bin/test -m long
 NEED_ROOT = ("twin", "netns", "faults", "cluster")
 
 
@@ -43,6 +44,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if _kind(item) in KINDS:
             item.add_marker(_kind(item))
+        if _kind(item) in LONG:
+            item.add_marker("long")
 
 
 def pytest_runtest_setup(item):

@@ -8,7 +8,8 @@ SETS = {"handwritten": scenarios.SCENARIOS, "generated": generated.SCENARIOS}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [
+    "handwritten", pytest.param("generated", marks=pytest.mark.long)])
 def test_nothing_differs_but_what_is_meant(name, twins, everything):
     """Outcomes, states, commands and log of each action are the same, or expected.py says why."""
     here = report.Report()
@@ -19,7 +20,7 @@ def test_nothing_differs_but_what_is_meant(name, twins, everything):
     assert not here.complaint(), "\n" + here.complaint()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_expected_difference_still_appears(twins, everything):
     """An entry of the table that nothing met is out of date."""
     if everything.scenarios < sum(map(len, SETS.values())):
