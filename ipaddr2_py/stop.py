@@ -63,7 +63,7 @@ def own_places(vip):
 
     Given nic and cidr_netmask narrow the choice.  Without nic every interface is searched, for the
     node must not answer any more; but the loopback's own address, which LVS may need there, only
-    goes where nothing else holds it and findif points to the loopback.
+    goes where findif, and so monitor, points to it.
     """
     values = vip.params
     netmask = prefixcheck(maybe_convert_dotted_quad(values["cidr_netmask"]), vip.family)
@@ -75,12 +75,12 @@ def own_places(vip):
               and (netmask is None or held.prefix == netmask)]
     if places and not commands.get_ready():
         ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
-    elsewhere = [held for held in places if held.nic != "lo"]
-    if nic or elsewhere or not places:
-        return places if nic else elsewhere
+    if nic or not any(held.nic == "lo" for held in places):
+        return places
     proto = "" if bad_word(values["proto"]) else values["proto"]
     try:
         route = findif(vip.family, vip.ip, "", "" if netmask is None else str(netmask), proto)
+        place = (route.nic, route.prefix)
     except FindifError:
-        return []
-    return [held for held in places if route.nic == held.nic and route.prefix == held.prefix]
+        place = ("", 0)
+    return [held for held in places if held.nic != "lo" or (held.nic, held.prefix) == place]
