@@ -24,7 +24,7 @@ def stop_address(vip):
         ending = stop_sender(vip)
     ocf_log("info", "IP status = %s, IP_CIP=%s"
             % ("ok" if places else "no", "yes" if vip.bucket else ""))
-    left = [held for held in places if not removed(vip, held)]
+    left = remove_all(vip, places)
     if ending:
         from . import pidfile
         pidfile.wait_until_gone(ending)
@@ -39,11 +39,23 @@ def stop_address(vip):
     return OCF_SUCCESS
 
 
-def removed(vip, held):
-    """Delete one of the VIP's places; whether the address is gone from there, seen afterwards."""
-    interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params)
-    return not any(other.nic == held.nic and other.prefix == held.prefix
-                   for other in held_or_exit(vip))
+def remove_all(vip, places):
+    """Delete the VIP from these places, and from those that monitor would find then; what is left.
+
+    After each address it is looked whether it is gone.
+    """
+    left, tried, queue = [], [], list(places)
+    while queue:
+        held = queue.pop(0)
+        tried.append((held.nic, held.prefix))
+        interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params)
+        still = held_or_exit(vip)
+        if any(other.nic == held.nic and other.prefix == held.prefix for other in still):
+            left.append(held)
+        if still and not queue and not left:
+            queue = [other for other in own_places(vip)
+                     if (other.nic, other.prefix) not in tried]
+    return left
 
 
 def stop_sender(vip):
