@@ -9,7 +9,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm")
-LONG = ("cluster", "vm")         # left out unless asked for: bin/test -m long
+LONG = ("faults", "cluster", "vm")         # left out unless asked for: bin/test -m long
 NEED_ROOT = ("twin", "netns", "faults", "cluster")
 
 

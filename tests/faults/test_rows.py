@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where we differ from the shell agent on purpose, row by row: both agents, side by side.
+
+Each test is one row of the table of differences in the README, and shows on real interfaces what
+the shell agent of resource-agents does and what ours does.  The one installed is Debian 12's
+4.12; where it does not show what a row says of the shell agent, the test says so.  Rows 19 and 20,
+on Cluster IP, have tests of their own.  tests/twin compares all the rest.
+"""
+
+import pathlib
+import subprocess
+
+import pytest
+
+from tests.netns.agent import PATH
+from tests.netns.conftest import Pair
+from tests.netns.frames import Recorder, in_namespace
+from tests.netns.state import address, addresses, ip, place, processes, wait_until
+
+from .hosts import PROGRAM, SHELL_AGENT, Alone
+
+VIP, VIP6 = "192.0.2.50", "2001:db8::50"
+OURS4, OURS6 = "192.0.2.1/24 brd +", "2001:db8::1/64 nodad"
+
+
+class Side:
+    """One agent and its own two hosts; side(action, **parameters) gives a Done."""
+
+    def __init__(self, name, agent, pair):
+        self.name = name
+        self.agent = agent
+        self.pair = pair
+        self.node = pair.node
+
+    def __call__(self, action, **asked):
+        return self.agent(action, **asked)
+
+    def codes(self, *actions, **asked):
+        """The exit codes of several actions."""
+        return [self(action, **asked).rc for action in actions]
+
+    def where(self, wanted=VIP):
+        """Where an address is: "eth0/24", or ""."""
+        return place(self.node, wanted)
+
+
+@pytest.fixture
+def sides(netns, need, tmp_path, request):
+    """sides(nic="eth0", ours=(...), theirs=(...)): the shell agent's Side, and ours."""
+    def make(nic="eth0", ours=(OURS4, OURS6), theirs=()):
+        made = []
+        for name, program in (("shell", SHELL_AGENT), ("ours", PROGRAM)):
+            hosts = Pair(netns(), netns(), nic)
+            hosts.connect(nic, "eth0", ours=ours, theirs=theirs)
+            folder = tmp_path / name
+            folder.mkdir()
+            made.append(Side(name, Alone(program, hosts.node, folder), hosts))
+        return made
+
+    if not pathlib.Path(SHELL_AGENT).exists():
+        need("ocf-tester", "resource-agents")
+    return make
+
+
+def test_row_1_stop_without_a_route(sides):
+    """The route is gone: the shell agent's stop succeeds and leaves the address, ours removes it."""
+    for side in sides():
+        assert side("start", ip=VIP).rc == 0
+        ip(side.node, "route", "delete", "192.0.2.0/24")
+        assert side("stop", ip=VIP).rc == 0
+        assert side.where() == ("eth0/24" if side.name == "shell" else "")
+
+
+@pytest.mark.parametrize("name, value", [
+    ("arp_count", "0"), ("iflabel", "much-too-long-a-label"), ("preferred_lft", ""),
+    ("arp_sender", "pigeon")])
+def test_row_2_stop_with_a_bad_optional_value(sides, name, value):
+    """The shell agent's stop fails with 6 and leaves the address: fencing.  Ours does its work."""
+    shell, ours = sides()
+    for side in (shell, ours):
+        assert side("start", ip=VIP).rc == 0
+    assert (shell("stop", ip=VIP, **{name: value}).rc, shell.where()) == (6, "eth0/24")
+    assert (ours("stop", ip=VIP, **{name: value}).rc, ours.where()) == (0, "")
+
+
+def test_row_3_missing_namespace(sides):
+    """255 for every action, as `ip netns exec` has it, against codes that Pacemaker can use."""
+    actions = ("probe", "monitor", "stop", "start", "validate-all")
+    shell, ours = sides()
+    assert shell.codes(*actions, ip=VIP, network_namespace="nowhere") == [255] * 5
+    assert ours.codes(*actions, ip=VIP, network_namespace="nowhere") == [7, 7, 0, 5, 5]
+    assert "nowhere" in ours("start", ip=VIP, network_namespace="nowhere").reason
+
+
+def test_row_4_stale_pid_file(sides, request):
+    """A pid file names somebody else's process by now: the shell agent's stop kills it."""
+    for side in sides():
+        side("start", ip=VIP, arp_bg="false")
+        foreign = subprocess.Popen(["sleep", "60"])
+        request.addfinalizer(foreign.wait)
+        request.addfinalizer(foreign.kill)
+        (side.agent.rsctmp / ("send_arp-" + VIP)).write_text("%d\n" % foreign.pid)
+        assert side("stop", ip=VIP).rc == 0
+        if side.name == "shell":
+            assert foreign.wait(5) == -15
+        else:
+            assert foreign.poll() is None
+
+
+def test_row_4_name_of_the_pid_file(sides, netns):
+    """In a namespace our file's name tells interface and namespace: nobody else's is meant."""
+    for side in sides():
+        asked = {"ip": VIP, "network_namespace": side.node, "arp_count": 100, "arp_interval": 100}
+        assert side("start", inside=side.pair.neighbour, **asked).rc == 0
+        wait_until(lambda: list(side.agent.rsctmp.iterdir()), 5, "the pid file")
+        names = [path.name for path in side.agent.rsctmp.iterdir()]
+        assert names == ["send_arp-%s" % VIP if side.name == "shell" else
+                         "send_arp-%s-eth0-%s" % (VIP, side.node)]
+        assert side("stop", inside=side.pair.neighbour, **asked).rc == 0
+
+
+def test_row_5_prefix_compared_as_text(sides):
+    """The prefix 2 is the beginning of 24.  (That a dot matches any character cannot be seen on an
+    address: all three of its dots have to be somewhere.)"""
+    shell, ours = sides()
+    for side in (shell, ours):
+        ip(side.node, "addr", "add", VIP + "/24", "dev", "eth0")
+    assert shell("monitor", ip=VIP, nic="eth0", cidr_netmask=2).rc == 0
+    assert ours("monitor", ip=VIP, nic="eth0", cidr_netmask=2).rc == 7
+
+
+def test_row_6_broadcast_guessed(sides):
+    """The seventh word of this route is its metric, and grep finds it in another address."""
+    for side in sides(ours=("172.16.0.1/16 brd + noprefixroute",)):
+        side.pair.connect("eth1", "eth1", ours=("10.100.0.1/16 brd +",))
+        ip(side.node, "route", "add", "172.16.0.0/16", "dev", "eth0", "proto", "static",
+           "metric", "100")
+        assert side("start", ip="172.16.0.9").rc == 0
+        assert address(side.node, "172.16.0.9").get("broadcast") == (
+            "10.100.255.255" if side.name == "shell" else "172.16.255.255")
+
+
+def test_row_7_spelling_of_ipv6(sides):
+    """With no route to ask for the kernel's spelling, the shell agent does not find the address:
+    its monitor says 7, its stop leaves it.  The route is missing here for the link is down."""
+    asked = {"ip": "2001:DB8:0:0::50", "nic": "eth0", "cidr_netmask": "64", "nodad": "true"}
+    shell, ours = sides()
+    for side in (shell, ours):
+        keep = pathlib.Path("/proc/sys/net/ipv6/conf/eth0/keep_addr_on_down")
+        in_namespace(side.node, lambda: keep.write_text("1\n"))
+        assert side("start", **asked).rc == 0
+        ip(side.node, "link", "set", "dev", "eth0", "down")
+        assert side.where(VIP6) == "eth0/64"
+    assert (shell.codes("monitor", "stop", **asked), shell.where(VIP6)) == ([7, 0], "eth0/64")
+    assert (ours.codes("monitor", "stop", **asked), ours.where(VIP6)) == ([0, 0], "")
+
+
+CLONE = {"unique_clone_address": "true", "CRM_meta_globally_unique": "true",
+         "CRM_meta_clone_max": 3, "CRM_meta_clone": 2}
+
+
+@pytest.mark.parametrize("base, result", [("192.0.2.254", "192.0.3.0"), (VIP6, "2001:db8::52")])
+def test_row_8_clone_number_pasted(sides, base, result):
+    """192.0.2.254 + 2 is 192.0.2.256 for the shell agent, and IPv6 is beyond it: 6."""
+    shell, ours = sides(ours=("192.0.2.1/22 brd +", OURS6))
+    assert shell("start", ip=base, **CLONE).rc == 6
+    assert ours("start", ip=base, **CLONE).rc == 0
+    assert ours.where(result) in ("eth0/22", "eth0/64")
+
+
+def test_row_8_clone_number_added_twice(sides):
+    """In a namespace the shell agent starts itself once more, and adds once more."""
+    for side in sides():
+        done = side("start", ip="192.0.2.10", inside=side.pair.neighbour,
+                    network_namespace=side.node, **CLONE)
+        assert done.rc == 0, done
+        assert side.where("192.0.2.14" if side.name == "shell" else "192.0.2.12") == "eth0/24"
+
+
+def test_row_8_out_of_range(sides):
+    _, ours = sides()
+    assert ours("start", ip="255.255.255.254", **CLONE).rc == 6
+    assert ours("start", ip="ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe", **CLONE).rc == 6
+
+
+def test_row_9_refresh_of_ipv6(sides, request):
+    """The shell agent hands the IPv6 address to send_arp; ours sends neighbour advertisements."""
+    for side in sides():
+        recorder = Recorder(side.pair.neighbour, "eth0")
+        request.addfinalizer(recorder.close)
+        tools = side.agent.stand_in("send_arp", 'echo "$*" >>%s/arp\n' % side.agent.folder, "ha")
+        side.agent.stand_in("send_ua", 'exec /usr/libexec/heartbeat/send_ua "$@"\n', "ha")
+        asked = {"ip": VIP6, "nodad": "true", "arp_count": 1, "env": {"HA_BIN": tools}}
+        assert side("start", **asked).rc == 0
+        before = len(recorder.advertisements(VIP6))
+        assert side("monitor", arp_count_refresh=2, **asked).rc == 0
+        wait_until(lambda: not processes(side.node), 5, "the end of the refresh")
+        sent = len(recorder.advertisements(VIP6)) - before
+        arp = (side.agent.folder / "arp").exists()
+        assert (arp, sent) == ((True, 0) if side.name == "shell" else (False, 2))
+
+
+def test_row_10_altname(sides):
+    """The shell agent starts by the alternative name, but does not find what it has started."""
+    shell, ours = sides()
+    for side in (shell, ours):
+        ip(side.node, "link", "property", "add", "dev", "eth0", "altname", "uplink")
+    asked = {"ip": VIP, "nic": "uplink", "cidr_netmask": "24"}
+    actions = ("start", "monitor", "stop")
+    assert (shell.codes(*actions, **asked), shell.where()) == ([0, 7, 0], "eth0/24")
+    assert (ours.codes(*actions, **asked), ours.where()) == ([0, 0, 0], "")
+
+
+def test_row_11_interface_named_up(sides):
+    """`ip link set up up` names no interface: the shell agent's start fails, and leaves the
+    address.  (An interface named primary is no trouble to 4.12.)"""
+    shell, ours = sides(nic="up")
+    assert (shell("start", ip=VIP).rc, shell.where()) == (1, "up/24")
+    assert ours.codes("start", "monitor", "stop", ip=VIP) == [0, 0, 0]
+
+
+def test_row_12_label_on_ipv6(sides):
+    """The shell agent passes it on; what the kernel makes of it: nothing.  Ours warns."""
+    for side in sides():
+        tools = side.agent.stand_in("ip", 'echo "$*" >>%s/calls\nexec /sbin/ip "$@"\n'
+                                    % side.agent.folder)
+        done = side("start", ip=VIP6, iflabel="web", env={"PATH": tools + ":" + PATH})
+        assert done.rc == 0 and "label" not in address(side.node, VIP6)
+        added = [line for line in (side.agent.folder / "calls").read_text().splitlines()
+                 if "addr add" in line]
+        assert len(added) == 1
+        assert ("label eth0:web" in added[0]) is (side.name == "shell")
+        assert ("WARNING: iflabel" in done.log) is (side.name == "ours")
+
+
+def test_row_13_hanging_tool(sides):
+    """The shell agent waits for as long as it is let; ours ends in time, with a reason."""
+    for side in sides():
+        tools = side.agent.stand_in("ip", 'case "$*" in *"addr add"*) exec sleep 600;; esac\n'
+                                    'exec /sbin/ip "$@"\n')
+        asked = {"ip": VIP, "CRM_meta_timeout": 1500, "env": {"PATH": tools + ":" + PATH}}
+        if side.name == "shell":
+            with pytest.raises(subprocess.TimeoutExpired):
+                side("start", limit=3, **asked)
+        else:
+            done = side("start", limit=3, **asked)
+            assert (done.rc, done.reason != "") == (1, True), done
+            wait_until(lambda: not processes(side.node), 2, "the tool's end")
+
+
+def test_row_14_no_send_arp(sides, request):
+    """No announcement at all, against the built-in sender's."""
+    for side in sides():
+        recorder = Recorder(side.pair.neighbour, "eth0")
+        request.addfinalizer(recorder.close)
+        done = side("start", ip=VIP, arp_bg="false", arp_count=2, env={"HA_BIN": "/nonexistent"})
+        assert done.rc == 0, done
+        assert len(recorder.arps(VIP)) == (0 if side.name == "shell" else 4)
+
+
+def test_row_14_no_send_ua(sides):
+    """Without send_ua the shell agent does not wait for duplicate address detection: it serves an
+    address that another host has."""
+    for side in sides(theirs=(VIP6 + "/64 nodad",)):
+        done = side("start", ip=VIP6, env={"HA_BIN": "/nonexistent"})
+        if side.name == "shell":
+            assert done.rc == 0
+            wait_until(lambda: "dadfailed" in str(address(side.node, VIP6)), 5, "the duplicate")
+        else:
+            assert (done.rc, side.where(VIP6)) == (1, ""), done
+
+
+@pytest.mark.parametrize("value, shell_code", [
+    ("192.0.2.05", 0), ("224.0.0.1", 0), (":::", 0),
+    # 4.12 refuses three digits that begin with a zero, as we do.
+    ("192.0.2.050", 6)])
+def test_row_15_no_addresses(sides, value, shell_code):
+    asked = {"ip": value, "nic": "eth0", "cidr_netmask": "24"}
+    shell, ours = sides()
+    assert shell("validate-all", **asked).rc == shell_code
+    assert ours.codes("validate-all", "start", **asked) == [6, 6]
+    assert len(addresses(ours.node, "eth0")) == 2
+
+
+def test_row_16_words_smuggled_in(sides):
+    """One parameter becomes two options of `ip addr add` with the shell agent."""
+    asked = {"ip": VIP6, "preferred_lft": "60 valid_lft 90"}
+    shell, ours = sides()
+    assert shell("start", **asked).rc == 0
+    assert address(shell.node, VIP6)["valid_life_time"] <= 90
+    assert ours.codes("start", "validate-all", **asked) == [6, 6]
+    assert ours.where(VIP6) == ""
+    assert ours("start", ip=VIP6).rc == 0
+    assert (ours("stop", **asked).rc, ours.where(VIP6)) == (0, "")
+
+
+@pytest.mark.parametrize("asked", [{"nic": "-4"}, {"nic": "eth0 up"}, {"iflabel": "-x y"}])
+def test_row_16_options(sides, asked):
+    _, ours = sides()
+    assert ours.codes("start", "validate-all", ip=VIP, **asked) == [6, 6]
+    assert ours.where() == ""
+
+
+def test_row_17_on_another_interface(sides):
+    """Stop with the VIP on another interface.  4.12 exits 0 here as ours does (the error 1 that the
+    row speaks of came with later releases, where a link that is down counts); neither touches it."""
+    for side in sides():
+        side.pair.connect("eth1", "eth1")
+        ip(side.node, "addr", "add", VIP + "/24", "dev", "eth1")
+        ip(side.node, "link", "set", "dev", "eth1", "down")
+        assert side("stop", ip=VIP, nic="eth0").rc == 0
+        assert side.where() == "eth1/24"
+
+
+def test_row_18_failed_start(sides):
+    """The announcement fails, and start with it: the shell agent leaves the address behind."""
+    for side in sides():
+        tools = side.agent.stand_in("send_ua", "exit 1\n", "ha")
+        side.agent.stand_in("send_arp", "exit 1\n", "ha")
+        done = side("start", ip=VIP6, env={"HA_BIN": tools})
+        assert done.rc == 1, done
+        assert side.where(VIP6) == ("eth0/64" if side.name == "shell" else "")

@@ -1,0 +1,588 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cluster IP: arithmetic of MAC, seed and checksum, what the tools print, commands in order."""
+
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ipaddr2_py import (clusterip, clusterip_iptables, clusterip_nft, clusterip_params,
+                        clusterip_share, clusterip_target, ocf, packets)
+from ipaddr2_py.clusterip_share import Share
+
+DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "clusterip"
+VIP4, VIP6 = "192.0.2.100", "2001:db8::100"
+MAC4, MAC6, OWN = "77:d2:6f:e5:f8:7e", "33:33:87:39:90:f1", "02:00:00:00:00:01"
+SEED4, SEED6 = 0x77d26fe5, 0x38848739
+PORTS = "sourceip-sourceport"
+
+
+def data(name):
+    return (DATA / name).read_text()
+
+
+def programs(fp, *names):
+    fp.install(*names)
+
+
+@pytest.fixture
+def shared(make_vip):
+    """A function that gives the Vip of bucket 1 of 3 on eth0, for changes of parameters."""
+    def make(ip=VIP4, bucket=1, buckets=3, **given):
+        made = make_vip(ip=ip, prefix=64 if ":" in ip else 24, **given)
+        made.bucket, made.buckets = bucket, buckets
+        made.brd = "" if ":" in ip else "192.0.2.255"
+        return made
+
+    return make
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """The multicast MACs of the interfaces, as a set of texts that the test can change."""
+    there = {MAC4, MAC6}
+    monkeypatch.setattr(clusterip_nft, "is_joined", lambda nic, mac: mac in there)
+    monkeypatch.setattr(clusterip_iptables, "is_joined", lambda nic, mac: mac in there)
+    monkeypatch.setattr(clusterip_share, "is_joined", lambda nic, mac: mac in there)
+    return there
+
+
+@pytest.fixture
+def target(tmp_path, monkeypatch):
+    """A folder in the place of /proc/net/ipt_CLUSTERIP; a file there is an address's."""
+    folder = tmp_path / "ipt_CLUSTERIP"
+    folder.mkdir()
+    monkeypatch.setattr(clusterip_target, "FOLDER", str(folder))
+    monkeypatch.setattr(clusterip_target, "_known", {})
+    return folder
+
+
+# --- arithmetic ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text, mac", [
+    ((VIP4, 24, "192.0.2.255"), MAC4),              # as the shell agent has it (first digit odd)
+    (("192.0.2.1", 24, "192.0.2.255"), None), (("10.0.0.9", 8, "+"), None), ((VIP4, 24, ""), None)])
+def test_derived_mac_is_the_shell_agents(text, mac):
+    words = " ".join(str(word) for word in text)
+    pipe = "echo %s | md5sum | sed -e 's#\\(............\\).*#\\1#' -e 's#..#&:#g; s#:$##' " \
+        "-e 's#^\\(.\\)[02468aAcCeE]#\\11#'" % words
+    expected = subprocess.run(["sh", "-c", pipe], stdout=subprocess.PIPE, text=True).stdout.strip()
+    found = clusterip_share.derived_mac(clusterip_share.derived_digest(*text), "inet")
+    assert found == expected and (mac is None or found == mac)
+    assert int(found[:2], 16) & 1
+
+
+def test_derived_mac_of_ipv6():
+    digest = clusterip_share.derived_digest(VIP6, 64, "")
+    assert clusterip_share.derived_mac(digest, "inet6") == MAC6
+    assert int(digest[:8], 16) == SEED6
+
+
+@pytest.mark.parametrize("text, value", [
+    ("0", 0), ("4294967295", 2 ** 32 - 1), ("010", 10), ("0x0", 0), ("0xFFFFffff", 2 ** 32 - 1),
+    ("0X1a", 26), ("", None), ("4294967296", None), ("0x100000000", None), ("0x", None),
+    ("-1", None), ("0x-1", None), ("0x_1", None), ("1_0", None), ("1 ", None), ("ff", None),
+    ("9" * 5000, None), ("0x" + "0" * 5000, None), ("٣", None)])
+def test_seed(text, value):
+    assert clusterip_share.parse_seed(text) == value
+
+
+@pytest.mark.parametrize("text, good", [
+    ("01:00:5e:00:01:02", True), ("01-00-5E-00-01-02", True), ("1:0:5e:0:1:2", False),
+    ("01:00:5e:00:01", False), ("01:00:5e:00:01:02:03", False), ("01:00:5e:00:01:zz", False),
+    ("01005e000102", False), ("", False), ("01:00:5e:00:01: 2", False),
+    ("01:00:5e:00:01:  ", False), ("01:00:5e:00:01:+2", False)])
+def test_mac_octets(text, good):
+    assert (clusterip_share.mac_octets(text) is not None) is good
+
+
+def test_checksum_stays_right():
+    """For any two MACs: the change leaves the checksum of the whole advertisement as it was."""
+    rng = random.Random(6)
+    for _ in range(300):
+        own = bytes([rng.randrange(256) & 0xfe] + [rng.randrange(256) for _ in range(5)])
+        mac = b"\x33\x33" + bytes(rng.randrange(256) for _ in range(4))
+        frame = packets.na_frame(own, VIP6)
+        changed = bytearray(frame)
+        assert changed[80:86] == own        # bit 208 of ICMPv6, which begins at octet 54
+        changed[80:86] = mac
+        changed[60:62] = clusterip_share.checksum_makeup(own, mac).to_bytes(2, "big")
+        pseudo = frame[22:54] + (32).to_bytes(4, "big") + (58).to_bytes(4, "big")
+        assert packets.internet_checksum(pseudo + bytes(changed[54:])) in (0, 0xffff)
+
+
+def test_joined_macs():
+    text = data("dev_mcast")
+    assert clusterip_share.parse_joined(text, "eth0") == {MAC4}
+    assert clusterip_share.parse_joined(text, "eth1") == set()
+
+
+@pytest.mark.parametrize("release, version", [
+    ("6.1.0-41-amd64", (6, 1)), ("6.3", (6, 3)), ("6.18.44-fc-v595", (6, 18)),
+    ("5.10-rc1", (5, 10)), ("x", (0,))])
+def test_kernel_version(release, version):
+    assert clusterip_target.kernel_version(release) == version
+
+
+# --- what the tools print --------------------------------------------------------------------
+
+
+def nft_share(vip, *names):
+    rules = clusterip_nft.parse_rules("".join(data(name) for name in names))
+    return clusterip_nft.parse_share(rules, vip)
+
+
+def test_nft_rules(shared):
+    share = nft_share(shared(), "nft-ip", "nft-arp")
+    assert (share.nic, share.mac, share.own, share.hash, share.total, share.seed) == (
+        "eth0", MAC4, "", PORTS, 3, SEED4)
+    assert share.buckets == {1: [("ports", 15), ("source", 16)], 3: [("ports", 17), ("source", 18)]}
+    assert share.complete
+
+
+def test_nft_rules_for_the_source_alone(shared):
+    share = nft_share(shared(), "nft-ip-sourceip")
+    assert (share.hash, sorted(share.buckets), share.complete) == ("sourceip", [2], False)
+    text = data("nft-ip-sourceip") + data("nft-arp").replace(PORTS, "sourceip")
+    share = clusterip_nft.parse_share(clusterip_nft.parse_rules(text), shared())
+    assert share.complete
+
+
+def test_nft_rules_for_ipv6(shared):
+    share = nft_share(shared(VIP6), "nft-ip6")
+    assert (share.mac, share.own, share.hash, share.total, share.seed, sorted(share.buckets)) == (
+        MAC6, OWN, PORTS + "-destport", 3, SEED6, [2])
+    assert share.complete
+
+
+def test_any_rule_that_is_gone_is_missed(shared):
+    for vip, names in ((shared(), ("nft-ip", "nft-arp")), (shared(VIP6), ("nft-ip6",))):
+        lines = "".join(data(name) for name in names).splitlines()
+        rules = [number for number, line in enumerate(lines) if "comment" in line]
+        assert len(rules) > 6
+        for number in rules:
+            text = "\n".join(lines[:number] + lines[number + 1:])
+            share = clusterip_nft.parse_share(clusterip_nft.parse_rules(text), vip)
+            assert not share.complete, lines[number]
+            twice = "\n".join(lines[:number] + [lines[number]] + lines[number:])
+            share = clusterip_nft.parse_share(clusterip_nft.parse_rules(twice), vip)
+            assert not share.complete, lines[number]
+
+
+@pytest.mark.parametrize("comment", [
+    "IPaddr2", "IPaddr2 eth0", "IPaddr2 eth0 %s - sourceip x 0x1" % MAC4,
+    "IPaddr2 eth0 nomac - sourceip 3 0x1", "IPaddr2 eth0 %s - other 3 0x1" % MAC4,
+    "IPaddr2 eth0 %s x sourceip 3 0x1" % MAC4, "IPaddr2 eth0 %s - sourceip 3 seed" % MAC4])
+def test_settings_that_nobody_wrote(shared, comment):
+    text = 'table ip t {\n\tchain share {\n\t\taccept comment "%s" # handle 3\n\t}\n}' % comment
+    share = clusterip_nft.parse_share(clusterip_nft.parse_rules(text), shared())
+    assert (share.complete, share.mac) == (False, "")
+
+
+def test_empty_tables_are_incomplete(shared):
+    assert clusterip_nft.parse_rules("table ip t { # handle 3\n}\n") == []
+    assert not clusterip_nft.parse_share([], shared()).complete
+
+
+def test_iptables_rules():
+    for kind in ("arptables-nft", "arptables-legacy"):
+        rules = clusterip_iptables.Rules(data("iptables-mangle"), data(kind), VIP4)
+        share = clusterip_iptables.parse_share(rules, VIP4)
+        assert (share.nic, share.mac, share.total, share.seed, sorted(share.buckets)) == (
+            "eth0", MAC4, 3, SEED4, [1, 3])
+        assert share.complete
+    rules = clusterip_iptables.Rules(data("iptables-mangle"), data("arptables-nft"), "192.0.2.10")
+    assert not rules.any()
+
+
+@pytest.mark.parametrize("gone", ["-A PREROUTING", "-j DROP", "mangle-mac"])
+def test_iptables_rules_that_are_gone_are_missed(gone):
+    texts = ["\n".join(line for line in data(name).splitlines() if gone not in line)
+             for name in ("iptables-mangle", "arptables-nft")]
+    share = clusterip_iptables.parse_share(clusterip_iptables.Rules(*texts, VIP4), VIP4)
+    assert not share.complete and sorted(share.buckets) == [1, 3]
+
+
+@pytest.mark.parametrize("text, numbers", [
+    ("1,2\n", [1, 2]), ("16", [16]), ("\n", []), ("", []), ("1,,x", [1])])
+def test_buckets_of_the_target(text, numbers):
+    assert list(clusterip_target.parse_buckets(text)) == numbers
+
+
+def test_rules_of_the_target():
+    assert len(clusterip_target.parse_rules(data("target-rules"), VIP4)) == 1
+    rules = clusterip_target.parse_rules(data("target-rule-twice"), VIP4)
+    assert len(rules) == 2 and rules[0][:2] == ["-A", "INPUT"]
+    share = clusterip_target.described(rules[0])
+    assert (share.nic, share.mac, share.hash, share.total) == ("eth0", MAC4, PORTS, 2)
+    assert clusterip_target.parse_rules(data("target-rules"), "192.0.2.10") == []
+
+
+# --- settings --------------------------------------------------------------------------------
+
+
+def test_derived_settings_stay_as_they_were_found(shared):
+    found = Share("eth0", "01:00:5e:00:00:01", PORTS, 3, 5)
+    share = clusterip_share.wanted(shared(), found)
+    assert (share.mac, share.seed) == ("01:00:5e:00:00:01", 5)
+    share = clusterip_share.wanted(shared(mac="01-00-5e-00-00-02", clusterip_hash_seed="7"), found)
+    assert (share.mac, share.seed) == ("01:00:5e:00:00:02", 7)
+    share = clusterip_share.wanted(shared())
+    assert (share.mac, share.seed) == (MAC4, SEED4)
+
+
+@pytest.mark.parametrize("given, fits", [
+    ({}, True), ({"mac": MAC4.upper()}, True), ({"mac": "01:00:5e:00:00:02"}, False),
+    ({"clusterip_hash": "sourceip"}, False), ({"buckets": 4}, False), ({"nic": "eth1"}, False),
+    ({"clusterip_hash_seed": "0x77d26fe5"}, True), ({"clusterip_hash_seed": "1"}, False)])
+def test_settings_that_fit(shared, given, fits):
+    assert clusterip_share.fits(Share("eth0", MAC4, PORTS, 3, SEED4), shared(**given)) is fits
+
+
+@pytest.mark.parametrize("given, name", [
+    ({"clusterip_firewall": "pf"}, "clusterip_firewall"),
+    ({"clusterip_hash": ""}, "clusterip_hash"),
+    ({"mac": "02:00:5e:00:00:01"}, "mac"), ({"ip": VIP6, "mac": MAC4}, "mac"),
+    ({"bucket": 4}, "meta attribute clone"), ({"clusterip_hash_seed": "x"}, "clusterip_hash_seed"),
+    ({"clusterip_table": "raw"}, "clusterip_table"), ({"clusterip_chain": "-X"}, "clusterip_chain"),
+    ({"clusterip_chain": "OUTPUT"}, "clusterip_chain"),
+    ({"clusterip_chain": "ä"}, "clusterip_chain"),
+    ({"ip": VIP6, "clusterip_firewall": "iptables"}, "clusterip_firewall"),
+    ({"clusterip_firewall": "iptables", "buckets": 33}, "clone_max"),
+    ({"buckets": 2 ** 32, "bucket": 1}, "clone_max"), ({"nic": 'a"b'}, "nic")])
+def test_refusals(shared, capfd, given, name):
+    with pytest.raises(ocf.OcfExit) as leaving:
+        clusterip_params.check_params(shared(**given))
+    assert leaving.value.rc == 6
+    assert capfd.readouterr().err.startswith("ocf-exit-reason:%s [" % name)
+
+
+@pytest.mark.parametrize("given, tools, target_there, chosen", [
+    ({}, ["nft", "iptables", "arptables", "modprobe"], True, ["clusterip", "nft", "iptables"]),
+    ({}, ["nft", "iptables", "arptables", "modprobe"], False, ["nft", "iptables"]),
+    ({}, ["iptables", "arptables"], True, ["iptables"]), ({}, ["iptables", "modprobe"], False, []),
+    ({"ip": VIP6}, ["nft", "iptables", "arptables", "modprobe"], True, ["nft"]),
+    ({"ip": VIP6}, ["iptables", "arptables", "modprobe"], True, []),
+    ({"clusterip_firewall": "iptables"}, [], False, ["iptables"])])
+def test_choice_of_a_backend(fp, shared, monkeypatch, capfd, given, tools, target_there, chosen):
+    programs(fp, *tools)
+    monkeypatch.setattr(clusterip_target, "_known", {"target": target_there})
+    vip = shared(**given)
+    vip.action = "monitor"
+    assert clusterip.usable(vip) == chosen
+    if tools and chosen:
+        clusterip.check_tools(vip)
+        return
+    with pytest.raises(ocf.OcfExit) as leaving:
+        clusterip.check_tools(vip)
+    reason = capfd.readouterr().err
+    assert leaving.value.rc == 5
+    assert "clusterip_firewall" in given or all(
+        name + ":" in reason for name in ("clusterip", "nft", "iptables"))
+
+
+def test_start_takes_no_nft_that_the_kernel_refuses(fp, shared, monkeypatch):
+    programs(fp, "nft", "iptables", "arptables")
+    monkeypatch.setattr(clusterip_target, "_known", {"target": False})
+    monkeypatch.setattr(clusterip_nft, "_known", {})
+    fp.query("nft list tables", rc=1)
+    for _ in range(2):      # asked once
+        assert clusterip.usable(shared()) == ["iptables"]
+
+
+def test_long_list_of_groups(tmp_path, monkeypatch):
+    """More than the kernel gives at a time, as it gives it: a page, by way of a fifo."""
+    path = tmp_path / "dev_mcast"
+    os.mkfifo(path)
+    monkeypatch.setattr(clusterip_share, "MULTICAST_LIST", str(path))
+    line = "%-4d %-15s 1     1     0100%08x\n"
+    text = "".join(line % (number, "eth%d" % number, number) for number in range(400))
+
+    def write():
+        with open(path, "w") as file:
+            for start in range(0, len(text), 4096):
+                file.write(text[start:start + 4096])
+                file.flush()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert clusterip_share.is_joined("eth399", "01:00:00:00:01:8f")
+    writer.join()
+
+
+# --- commands in order -----------------------------------------------------------------------
+
+LIST4 = ["nft -a -n list table ip ipaddr2-192.0.2.100".split(),
+         "nft -a -n list table arp ipaddr2-192.0.2.100".split()]
+
+
+def listed(fp, *texts):
+    """nft lists the address's two tables, or says that there are none."""
+    for argv, text in zip(LIST4, texts or ("", "")):
+        fp.query(argv, out=text, err="" if text else data("nft-absent"), rc=0 if text else 1)
+
+
+def rule(chain, ports, number):
+    return "insert rule ip ipaddr2-192.0.2.100 %s jhash ip saddr%s mod 3 seed 0x77d26fe5 %d " \
+        "accept comment \"bucket %d\"" % (chain, ports, number - 1, number)
+
+
+def test_nft_next_bucket(fp, shared, joined):
+    programs(fp, "nft")
+    listed(fp, data("nft-ip"), data("nft-arp"))
+    fp.run(["nft", rule("ports", " . th sport", 2) + "; " + rule("source", "", 2)])
+    undo = []
+    vip = shared(bucket=2)
+    clusterip_nft.take(vip, undo)
+    assert vip.mac == MAC4 and len(undo) == 1
+
+
+def test_nft_bucket_that_is_there(fp, shared, joined):
+    programs(fp, "nft")
+    listed(fp, data("nft-ip"), data("nft-arp"))
+    undo = []
+    clusterip_nft.take(shared(bucket=3), undo)
+    assert undo == []
+
+
+def test_nft_first_bucket_and_its_undoing(fp, shared, joined):
+    programs(fp, "nft")
+    joined.clear()
+    vip = shared()
+    listed(fp)
+    fp.run("ip maddress add 77:d2:6f:e5:f8:7e dev eth0")
+    share = clusterip_share.wanted(vip)
+    script = "; ".join(clusterip_nft.table_script(vip, share, {1}))
+    fp.run(["nft", script])
+    undo = []
+    clusterip_nft.take(vip, undo)
+    joined.add(MAC4)
+    fp.run(["nft", "add table ip ipaddr2-192.0.2.100; delete table ip ipaddr2-192.0.2.100; "
+            "add table arp ipaddr2-192.0.2.100; delete table arp ipaddr2-192.0.2.100"])
+    fp.run("ip maddress delete 77:d2:6f:e5:f8:7e dev eth0")
+    for step in undo:
+        step()
+
+
+def test_nft_without_tproxy(fp, shared, joined):
+    programs(fp, "nft")
+    vip = shared()
+    share = clusterip_share.wanted(vip)
+    listed(fp)
+    first, second = ("; ".join(clusterip_nft.table_script(vip, share, {1}, defragment))
+                     for defragment in clusterip_nft.DEFRAGMENT)
+    assert first != second
+    fp.run(["nft", first], out="Error: Could not process rule: No such file or directory", rc=1)
+    fp.run(["nft", second])
+    clusterip_nft.take(vip, [])
+
+
+def test_nft_that_refuses(fp, shared, joined, capfd):
+    programs(fp, "nft")
+    vip = shared(clusterip_hash="sourceip")
+    listed(fp)
+    fp.run(["nft", "; ".join(clusterip_nft.table_script(vip, clusterip_share.wanted(vip), {1}))],
+           rc=1)
+    with pytest.raises(ocf.OcfExit) as leaving:
+        clusterip_nft.take(vip, [])
+    assert leaving.value.rc == 1
+    assert "bucket 1 of 192.0.2.100" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("bucket, status", [(1, "ok"), (2, "partial")])
+def test_nft_served(fp, shared, joined, bucket, status):
+    programs(fp, "nft")
+    listed(fp, data("nft-ip"), data("nft-arp"))
+    vip = shared(bucket=bucket, clusterip_firewall="nft")
+    assert clusterip.served(vip) == status
+    assert vip.mac == MAC4
+
+
+def test_nft_served_without_the_mac_joined(fp, shared, joined):
+    programs(fp, "nft")
+    joined.clear()
+    listed(fp, data("nft-ip"), data("nft-arp"))
+    assert clusterip.served(shared(clusterip_firewall="nft")) == "partial2"
+
+
+def test_nft_that_says_nothing_is_not_taken_for_absence(fp, shared, capfd):
+    programs(fp, "nft")
+    fp.query(LIST4[0], err="Error: interrupted", rc=1)
+    fp.query(LIST4[1], err="Error: interrupted", rc=1)
+    with pytest.raises(ocf.OcfExit) as leaving:
+        clusterip.served(shared(clusterip_firewall="nft"))
+    assert leaving.value.rc == 1
+    assert "interrupted" in capfd.readouterr().err
+
+
+def test_nft_stop_of_one_bucket(fp, shared, joined):
+    programs(fp, "nft")
+    listed(fp, data("nft-ip"), data("nft-arp"))
+    fp.run(["nft", "delete rule ip ipaddr2-192.0.2.100 ports handle 15; "
+            "delete rule ip ipaddr2-192.0.2.100 source handle 16"])
+    vip = shared(clusterip_firewall="nft")
+    assert clusterip.stop(vip, None) == 0
+
+
+def test_nft_stop_of_the_last_bucket(fp, shared, joined):
+    programs(fp, "nft")
+    ip_text = "\n".join(line for line in data("nft-ip").splitlines() if "bucket 3" not in line)
+    listed(fp, ip_text, data("nft-arp"))
+    order = []
+
+    def stop_address(_vip):
+        order.append("address")
+        fp.run(["nft", "add table ip ipaddr2-192.0.2.100; delete table ip ipaddr2-192.0.2.100; "
+                "add table arp ipaddr2-192.0.2.100; delete table arp ipaddr2-192.0.2.100"])
+        fp.run("ip maddress delete 77:d2:6f:e5:f8:7e dev eth0")
+        return 0
+
+    assert clusterip.stop(shared(clusterip_firewall="nft"), stop_address) == 0
+    assert order == ["address"]
+
+
+def test_rules_stay_where_the_address_does(fp, shared, joined):
+    programs(fp, "nft")
+    ip_text = "\n".join(line for line in data("nft-ip").splitlines() if "bucket 3" not in line)
+    listed(fp, ip_text, data("nft-arp"))
+    assert clusterip.stop(shared(clusterip_firewall="nft"), lambda vip: 1) == 1
+
+
+def test_target_first_bucket(fp, shared, target):
+    """The shell agent's words in its order."""
+    programs(fp, "iptables", "iptables-legacy", "modprobe")
+    fp.run("modprobe ip_conntrack")
+    fp.run("iptables-legacy -I INPUT -d 192.0.2.100 -i eth0 -j CLUSTERIP --new --clustermac "
+           "77:d2:6f:e5:f8:7e --total-nodes 3 --local-node 2 --hashmode sourceip-sourceport")
+    vip = shared(bucket=2)
+    clusterip_target.take(vip, [])
+    assert vip.mac == MAC4
+
+
+def test_target_waits_for_the_lock_of_iptables(fp, shared, target, clock):
+    programs(fp, "iptables", "modprobe")
+    fp.run("modprobe ip_conntrack")
+    argv = "iptables -I INPUT -d 192.0.2.100 -i eth0 -j CLUSTERIP --new --clustermac " \
+        "77:d2:6f:e5:f8:7e --total-nodes 3 --local-node 1 --hashmode sourceip-sourceport"
+    fp.run(argv, rc=4, out="Another app is currently holding the xtables lock.")
+    fp.run(argv)
+    clusterip_target.take(shared(), [])
+
+
+def test_target_next_bucket(fp, shared, target):
+    programs(fp, "iptables-legacy", "modprobe")
+    (target / VIP4).write_text("1\n")
+    fp.query("iptables-legacy -S INPUT", out=data("target-rules"))
+    clusterip_target.take(shared(bucket=2, buckets=2), [])
+    assert (target / VIP4).read_text() == "+2\n"
+
+
+def test_target_rule_is_not_added_twice(fp, shared, target):
+    programs(fp, "iptables-legacy", "modprobe")
+    (target / VIP4).write_text("1\n")
+    fp.query("iptables-legacy -S INPUT", out=data("target-rules"))
+    clusterip_target.take(shared(buckets=2), [])
+
+
+def test_target_last_bucket_takes_every_copy_along(fp, shared, target):
+    programs(fp, "iptables-legacy", "modprobe")
+    (target / VIP4).write_text("1\n")
+    fp.query("iptables-legacy -S INPUT", out=data("target-rule-twice"))
+    for line in data("target-rule-twice").splitlines()[1:]:
+        fp.run("iptables-legacy -D " + line[len("-A "):])
+    vip = shared(buckets=2)
+    # The stand-in for the kernel's file stays, which is taken for a rule that stayed.
+    assert clusterip_target.remove(vip, clusterip_target.look(vip)) is False
+    assert (target / VIP4).read_text() == "-1\n"
+
+
+@pytest.mark.parametrize("text, bucket, status", [
+    ("1,2\n", 1, "ok"), ("1,2\n", 3, "partial"), ("\n", 1, "partial"), ("12\n", 1, "partial"),
+    (None, 1, "partial2")])
+def test_target_served(fp, shared, target, text, bucket, status):
+    if text is not None:
+        (target / VIP4).write_text(text)
+    assert clusterip.served(shared(bucket=bucket, clusterip_firewall="clusterip")) == status
+
+
+def test_iptables_first_bucket(fp, shared, joined):
+    programs(fp, "iptables", "arptables")
+    for _ in range(2):
+        fp.query("arptables -L OUTPUT -n -v", out="Chain OUTPUT (policy ACCEPT)\n")
+        fp.query("iptables -t mangle -S", out="-P PREROUTING ACCEPT\n")
+    for words in ("-N IPaddr2-192.0.2.100", "-A IPaddr2-192.0.2.100 -j DROP",
+                  "-I IPaddr2-192.0.2.100 1 -m cluster --cluster-total-nodes 3 "
+                  "--cluster-local-node 1 --cluster-hash-seed 0x77d26fe5 -j RETURN",
+                  "-I PREROUTING -d 192.0.2.100 -i eth0 -j IPaddr2-192.0.2.100"):
+        fp.run("iptables -t mangle " + words)
+    fp.run("arptables -A OUTPUT -s 192.0.2.100 --h-length 6 -o eth0 -j mangle "
+           "--mangle-mac-s 77:d2:6f:e5:f8:7e --mangle-target CONTINUE")
+    clusterip_iptables.take(shared(), [])
+
+
+# --- the lock --------------------------------------------------------------------------------
+
+
+def test_lock_file_is_gone_afterwards(fp, shared, tmp_path):
+    path = tmp_path / "rsctmp" / ("IPaddr2-CIP-" + VIP4)
+    with clusterip.locked(shared()):
+        assert path.exists()
+    assert not path.exists()
+
+
+def test_lock_of_a_file_that_was_replaced_is_taken_anew(fp, shared, tmp_path, monkeypatch):
+    path = tmp_path / "rsctmp" / ("IPaddr2-CIP-" + VIP4)
+    seen = []
+
+    def is_current(lock):
+        seen.append(lock.fd)
+        return len(seen) == 2
+
+    monkeypatch.setattr(clusterip, "is_current", is_current)
+    with clusterip.locked(shared()):
+        assert len(seen) == 2
+    assert not path.exists()
+
+
+def test_lock_that_cannot_be_made(fp, shared, tmp_path, capfd):
+    (tmp_path / "rsctmp" / ("IPaddr2-CIP-" + VIP4)).symlink_to("/etc/passwd")
+    with pytest.raises(ocf.OcfExit):
+        with clusterip.locked(shared()):
+            pass
+    assert "no lock on" in capfd.readouterr().err
+    vip = shared()
+    vip.action = "stop"
+    with clusterip.locked(vip):
+        pass
+
+
+@pytest.mark.parametrize("ip", ["../../etc/x", "nonsense", "1.2.3.4.5"])
+def test_what_is_no_address_names_no_file(fp, shared, tmp_path, ip):
+    vip = shared(ip=ip)
+    vip.action = "stop"
+    with clusterip.locked(vip):
+        assert list((tmp_path / "rsctmp").iterdir()) == []
+        assert clusterip.stop(vip, lambda _vip: 0) == 0
+
+
+# --- weight ----------------------------------------------------------------------------------
+
+
+def test_monitor_path_is_lean():
+    """What Cluster IP adds to a monitor: small C modules, and the agent's own."""
+    text = "import sys; before = set(sys.modules)\n" \
+        "sys.path.insert(0, %r)\n" \
+        "from ipaddr2_py import clusterip\n" \
+        "for name in clusterip.FIREWALLS: clusterip.backend(name)\n" \
+        "from ipaddr2_py import packets\n" \
+        "from _md5 import md5\n" \
+        "print(*sorted(set(sys.modules) - before))" % str(DATA.parents[2])
+    told = subprocess.run([sys.executable, "-IS", "-c", text], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.split()
+    assert {name for name in told if not name.startswith("ipaddr2_py")} <= {
+        "_socket", "_struct", "_md5", "errno", "fcntl", "select", "gc", "syslog"}
