@@ -107,6 +107,7 @@ def import_sh():
         # sh would look into every later import, for contexts of its own that nobody makes here.
         sys.meta_path[:] = finders
         for stand_in in stand_ins:
-            if modules.get(stand_in.__name__) is stand_in:
-                del modules[stand_in.__name__]
+            name = stand_in.__name__
+            if modules.get(name) is stand_in:
+                del modules[name]
     return sh

@@ -327,4 +327,8 @@ class lock:
                 time.sleep(0.02)
 
     def __exit__(self, *_problem):
+        import fcntl
+
+        # A sender that was left in the background shares the descriptor, and with it the lock.
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
         posix.close(self.fd)

@@ -200,7 +200,7 @@ the failover included. IPv6 has its own check, see nodad.
 When true, the address can be used at once, and nobody finds out whether another host has it. When
 false, the kernel looks for a duplicate, which takes up to two seconds; start waits for the outcome,
 10 seconds at most. A duplicate makes it remove the address and fail (exit code 1); monitor fails
-likewise on an address that was found to be one later.
+likewise on an address that was found to be one later. Cluster IP over IPv6 always goes without.
 """),
     Parameter("noprefixroute", "string", "false", "Add no route along with the address", """\
 When true, the kernel does not create the route to the address's network that otherwise comes and
@@ -237,7 +237,8 @@ the kernel's default applies. It has no effect together with noprefixroute.
 What makes a node take its share of the packets and drop the others. One of: clusterip (the iptables
 target CLUSTERIP, IPv4, in kernels before Linux 6.3), nft (nftables, IPv4 and IPv6, all of
 clusterip_hash), iptables (its match cluster along with arptables; IPv4, by source address only),
-auto (the first of these three that the node can do; exit code 5 where it can do none).
+auto (the first of these three that the node can do; exit code 5 where it can do none). clusterip
+has room for 16 buckets, iptables for 32.
 
 Each hashes in its own way, so all nodes that share an address have to use the same. Where kernels
 differ between nodes, name one here rather than leave the choice to each.
