@@ -169,6 +169,7 @@ def announce(sending, repeat_after):
         announcer = first_packet(sending)
         if announcer is None:
             return 1
+    ocf.flush_log()             # what the child logs comes behind it
     if sending.background:
         commands.detach(lambda: in_background(sending, announcer, repeat_after))
         return 0

@@ -213,10 +213,15 @@ def _syslog_level(text):
     return "info" if "INFO" in text else "notice"
 
 
-def _syslog(facility, tag, level, text):
-    """Hand a line to logger(1), without waiting for it: the next line waits, to keep the order."""
+def flush_log():
+    """Wait until logger(1) has handed on the last line."""
     while _loggers:
         commands.query_end(_loggers.pop())
+
+
+def _syslog(facility, tag, level, text):
+    """Hand a line to logger(1), without waiting for it: the next line waits, to keep the order."""
+    flush_log()
     if commands.find("logger"):
         _loggers.append(commands.query_start(
             ["logger", "-t", tag, "-p", "%s.%s" % (facility, level), text]))
