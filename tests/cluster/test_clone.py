@@ -44,7 +44,7 @@ def serve(empty):
 
 @shares_load
 @pytest.mark.parametrize("ip, mask", [
-    ("192.0.2.150", 24), pytest.param("2001:db8::150", 64, marks=pytest.mark.long)])
+    ("192.0.2.150", 24), pytest.param("2001:db8::150", 64, marks=pytest.mark.slow)])
 def test_globally_unique_clone(empty, serve, ip, mask):
     """Two buckets share the load, both go to the survivor of a power loss, and spread again."""
     for name in empty.nodes:
@@ -66,7 +66,7 @@ def test_globally_unique_clone(empty, serve, ip, mask):
     assert not empty.failures()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_pool_of_addresses(empty):
     """unique_clone_address: three instances, three addresses, each somewhere, whoever dies."""
     clone(empty, "pool", "globally-unique=true clone-max=3 clone-node-max=3",
@@ -113,7 +113,7 @@ def test_group(empty):
     assert after != before and all(empty.running_on(name) == after for name in GROUP)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_namespace_in_the_node(empty):
     """network_namespace: the address is in there, and follows to the same one of the other."""
     ip, nic = "192.0.2.180", "inside"

@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.lab import wait_until
 from tests.cluster.watch import Watch, at_once, changes, gaps, traffic
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 MOVES = 50
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.machine import Machine
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 CARRIED = "/usr/share/resource-agents/ocft"
 CASES = ("IPaddr2", "IPaddr2v4", "IPaddr2v6")
 FASTER = 20

@@ -4,7 +4,7 @@ import pytest
 
 from tests.cluster.lab import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 NODES = 3
 ADDRESSES = {"vip": "192.0.2.130", "vip6": "2001:db8::130"}
 

@@ -76,7 +76,8 @@ class Traced:
     def __init__(self, text):
         self.programs = re.findall(r'execve\("((?:[^"\\]|\\.)*)", .* = 0$', text, re.M)
         self.opened = re.findall(
-            r'open(?:at)?\((?:AT_FDCWD, )?"((?:[^"\\]|\\.)*)", ([A-Z_|]+)(?:, (\d+))?\) = \d+', text)
+            r'open(?:at)?\((?:AT_FDCWD, )?"((?:[^"\\]|\\.)*)", ([A-Z_|]+)(?:, (\d+))?\) = \d+',
+            text)
         self.text = text
 
 
@@ -204,7 +205,7 @@ def test_trace_file_is_private(agent):
 
 @pytest.mark.parametrize("vip", [VIP, VIP6], ids=["ipv4", "ipv6"])
 def test_no_secret_in_the_log(pair, agent, vip):
-    """Variables that are none of the agent's stay out of log, reason and output, errors included."""
+    """Variables that are none of the agent's stay out of log, reason and output, also on errors."""
     env = {"API_PASSWORD": SECRET, "OCF_RESKEY_passwd": SECRET, "CIB_pam_service": SECRET,
            "PCMK_authkey": SECRET, "HA_debug": "1", "HA_DEBUGLOG": str(agent.folder / "debug")}
     dones = [agent(action, ip=vip, env=env, **asked) for asked in (

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""HA_RSCTMP full, read-only, missing, something else, or prepared by somebody; and crowds.
+"""HA_RSCTMP missing, something else than a folder, or prepared by somebody.
 
 What is kept there serves to end announcements and to restore lo's address: an address is started,
 found and stopped without it just as well.  Whatever is in the way, nothing outside is touched.
 """
 
-import concurrent.futures
 import os
 import pathlib
-import random
 import signal
 import stat
 import subprocess
@@ -17,13 +15,12 @@ import pytest
 
 from tests.netns.state import everything, ip, place, processes, wait_until
 
-from .hosts import PROGRAM, Alone
+from .hosts import PROGRAM
 
 VIP, VIP6 = "192.0.2.50", "2001:db8::50"
 LO = ("addr", "add", VIP + "/32", "brd", "255.255.255.255", "dev", "lo")
 BUILTIN = {"HA_BIN": "/nonexistent"}
 SENDERS = {"send_arp": {}, "built-in": {"env": BUILTIN}, "arping": {"arp_sender": "iputils_arping"}}
-AT_ONCE = 50
 
 
 def lifecycle(pair, agent, **asked):
@@ -38,102 +35,6 @@ def lifecycle(pair, agent, **asked):
     wait_until(lambda: not processes(pair.node), 5, "the end of all processes")
     assert everything(pair.node) == before
     return dones
-
-
-# --- a file system that is full, or read-only --------------------------------------------------
-
-
-class Mounted(Alone):
-    """An agent for which HA_RSCTMP is a file system of 16 KiB, in a mount namespace of its own."""
-
-    def __init__(self, namespace, folder, nsenter, holder):
-        super().__init__(PROGRAM, namespace, folder)
-        self.enter = [nsenter, "--mount", "--target", str(holder.pid)]
-        self.inside = pathlib.Path("/proc/%d/root%s" % (holder.pid, self.rsctmp))
-
-    def command(self, action, inside=None):
-        return self.enter + super().command(action, inside)
-
-    def fill(self):
-        """Leave no byte."""
-        with open(self.inside / "filler", "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(512))
-            except OSError:
-                pass
-
-    def remount(self, how):
-        """Change the file system's options."""
-        subprocess.run(self.enter + ["mount", "-o", "remount," + how, str(self.rsctmp)],
-                       check=True, timeout=20)
-
-
-@pytest.fixture
-def mounted(pair, tmp_path, need, request):
-    """The agent whose HA_RSCTMP is a small file system."""
-    unshare, nsenter = need("unshare", "util-linux"), need("nsenter", "util-linux")
-    ready = tmp_path / "ready"
-    holder = subprocess.Popen(
-        [unshare, "--mount", "--propagation", "private", "sh", "-c",
-         'while [ ! -d "$1" ]; do sleep 0.01; done; mount -t tmpfs -o size=16k,mode=1755 none "$1" '
-         '&& : >"$2"; exec sleep 600', "sh", str(tmp_path / "rsctmp"), str(ready)])
-    request.addfinalizer(lambda: holder.wait(5))
-    request.addfinalizer(holder.kill)
-    agent = Mounted(pair.node, tmp_path, nsenter, holder)
-    wait_until(ready.exists, 5, "the small file system")
-    return agent
-
-
-@pytest.mark.parametrize("state", ["full", "ro"])
-@pytest.mark.parametrize("asked", [
-    {"ip": VIP}, {"ip": VIP, "env": BUILTIN}, {"ip": VIP, "arp_bg": "false"},
-    {"ip": VIP, "arp_sender": "iputils_arping", "arp_count": 1}, {"ip": VIP6},
-    {"ip": VIP6, "arp_bg": "true", "env": BUILTIN}],
-    ids=["send_arp", "built-in", "foreground", "arping", "send_ua", "built-in6"])
-def test_no_room_for_files(pair, mounted, state, asked):
-    if state == "full":
-        mounted.fill()
-    else:
-        mounted.remount("ro")
-    lifecycle(pair, mounted, **asked)
-    left = {entry.name for entry in mounted.inside.iterdir()}
-    assert left <= {"filler"}, left
-
-
-@pytest.mark.parametrize("state", ["full", "ro"])
-def test_no_room_for_the_note_on_lo(pair, mounted, state):
-    """lo's address is put aside, or stays; that it cannot be restored is said, and stop is 0."""
-    ip(pair.node, *LO)
-    if state == "full":
-        mounted.fill()
-    else:
-        mounted.remount("ro")
-    started = mounted("start", ip=VIP, lvs_support="true")
-    if started.rc == 0:
-        assert "ERROR: " in started.log and VIP in started.log, started
-    else:
-        assert (started.rc, started.reason != "") == (1, True), started
-        assert place(pair.node, VIP) == "lo/32", "not as it was before a start that failed"
-    stopped = mounted("stop", ip=VIP, lvs_support="true")
-    assert stopped.rc == 0, stopped
-    assert place(pair.node, VIP) in ("", "lo/32")
-    assert "Traceback" not in started.log + stopped.log
-    assert {entry.name for entry in mounted.inside.iterdir()} <= {"filler"}
-
-
-def test_the_disk_fills_up_while_it_is_served(pair, mounted):
-    """What was written before is found: lo's address is restored, the sender ended."""
-    ip(pair.node, *LO)
-    before = everything(pair.node)
-    asked = {"ip": VIP, "lvs_support": "true", "arp_count": 200, "arp_interval": 100}
-    assert mounted("start", **asked).rc == 0
-    wait_until((mounted.inside / ("send_arp-" + VIP)).exists, 5, "the pid file")
-    mounted.fill()
-    assert mounted("stop", **asked).rc == 0
-    wait_until(lambda: not processes(pair.node), 5, "the sender's end")
-    assert everything(pair.node) == before
-    assert [entry.name for entry in mounted.inside.iterdir()] == ["filler"]
 
 
 # --- HA_RSCTMP is something else ---------------------------------------------------------------
@@ -344,63 +245,3 @@ def test_planted_lock(agent, victim, plant):
         "IsADirectoryError\n" if plant == "folder" else "OSError\n")
     assert victim.read_text() == "precious\n"
     assert [entry.name for entry in victim.parent.iterdir()] == ["victim"]
-
-
-# --- crowds ------------------------------------------------------------------------------------
-
-
-def at_once(agent, runs):
-    """Start all (action, parameters) at the same time; their (action, exit code, stderr)."""
-    def one(number, action, asked):
-        with open(agent.folder / ("err%d" % number), "w+") as err:
-            process = agent.start_process(action, subprocess.DEVNULL, err, CRM_meta_timeout=60000,
-                                          **asked)
-            code = process.wait(60)
-            err.seek(0)
-            return action, code, err.read()
-
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(one, range(len(runs)), *zip(*runs)))
-
-
-def honest(told):
-    """Every action of a crowd ended with a code that it may have, and a reason if it failed."""
-    codes = {"start": (0, 1), "stop": (0, 1), "monitor": (0, 1, 7)}
-    for action, code, err in told:
-        assert code in codes[action] and "unexpected" not in err, (action, code, err)
-        assert code != 1 or "ocf-exit-reason:" in err, (action, code, err)
-
-
-@pytest.mark.parametrize("asked", [
-    {"ip": VIP}, {"ip": VIP, "env": BUILTIN}, {"ip": VIP6, "nodad": "true", "arp_bg": "true"}],
-    ids=["ipv4", "built-in", "ipv6"])
-def test_fifty_at_once_on_one_address(pair, agent, asked):
-    """Starts alone all succeed, stops alone too; a mixture is honest, and a stop clears it up."""
-    before = everything(pair.node)
-    for action, there in (("start", True), ("stop", False)):
-        told = at_once(agent, [(action, {**asked, "arp_count": 1})] * AT_ONCE)
-        assert {code for _, code, _ in told} == {0}, told
-        assert bool(place(pair.node, asked["ip"])) is there
-    choice = random.Random(12)
-    told = at_once(agent, [(choice.choice(("start", "stop", "monitor")), {**asked, "arp_count": 1})
-                           for _ in range(AT_ONCE)])
-    honest(told)
-    assert agent("stop", **asked).rc == 0
-    wait_until(lambda: not processes(pair.node), 10, "the end of all announcements")
-    assert everything(pair.node) == before
-    assert list(agent.rsctmp.iterdir()) == []
-    assert "Traceback" not in agent.log()
-
-
-def test_fifty_at_once_on_fifty_addresses(pair, agent):
-    before = everything(pair.node)
-    each = [{"ip": "192.0.2.%d" % number, "arp_count": 1} for number in range(100, 125)]
-    each += [{"ip": "2001:db8::%d" % number, "arp_count": 1} for number in range(100, 125)]
-    for action, there in (("start", True), ("monitor", True), ("stop", False)):
-        told = at_once(agent, [(action, asked) for asked in each])
-        assert {code for _, code, _ in told} == {0}, told
-        assert [bool(place(pair.node, asked["ip"])) for asked in each] == [there] * AT_ONCE
-    wait_until(lambda: not processes(pair.node), 10, "the end of all announcements")
-    assert everything(pair.node) == before
-    assert list(agent.rsctmp.iterdir()) == []
-    assert "Traceback" not in agent.log()

@@ -178,8 +178,9 @@ def test_announcements_outlive_the_agent(pair, agent, recorder, vip, env):
     values = agent.environment("start", ip=vip, arp_bg="true", arp_count=8, arp_interval=150,
                                nodad="true", env=env)
     begin = time.monotonic()
-    process = subprocess.Popen(command, env=values, stdin=subprocess.DEVNULL, start_new_session=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command, env=values, start_new_session=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
     out, err = process.communicate(timeout=20)
     returned = time.monotonic()
     with contextlib.suppress(ProcessLookupError):

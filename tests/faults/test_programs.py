@@ -18,7 +18,8 @@ VIP, VIP6 = "192.0.2.50", "2001:db8::50"
 HANG_TIMEOUT = 2000         # ms that an action has when a tool hangs
 ALL_ACTIONS = (("start", False), ("stop", True), ("monitor", True), ("monitor", False),
                ("probe", True), ("status", True), ("validate-all", False))
-BACKGROUND = ("send_arp", "logger")    # what may still run when the agent has ended
+LOGGERS = ("logger", "ha_logger")
+BACKGROUND = ("send_arp", "logger")     # what may still run when the agent has ended
 CHANGING = re.compile(r" (add|delete|del|set|flush) ")
 
 
@@ -214,6 +215,8 @@ def play(host, case):
     assert len(done.log) < 50000, "a megabyte went into the log"
     if not lied(case.order):
         CHECKS.get(case.action, check_monitor)(host, case, done, before)
+    if case.order.program in LOGGERS:
+        assert done.rc == 0, "what cannot be logged decided the outcome: %r" % done
     if case.order.kind == "hang" and case.order.program in BACKGROUND:
         # Nobody waits for it; a send_arp that has not come to write its pid file is not found by
         # stop either, and ends at its time limit.

@@ -63,7 +63,7 @@ def sides(netns, need, tmp_path, request):
 
 
 def test_row_1_stop_without_a_route(sides):
-    """The route is gone: the shell agent's stop succeeds and leaves the address, ours removes it."""
+    """The route is gone: the shell agent's stop is 0 and leaves the address, ours removes it."""
     for side in sides():
         assert side("start", ip=VIP).rc == 0
         ip(side.node, "route", "delete", "192.0.2.0/24")
@@ -303,7 +303,7 @@ def test_row_16_options(sides, asked):
 
 def test_row_17_on_another_interface(sides):
     """Stop with the VIP on another interface.  4.12 exits 0 here as ours does (the error 1 that the
-    row speaks of came with later releases, where a link that is down counts); neither touches it."""
+    row speaks of came later, when a link that is down began to count); neither touches it."""
     for side in sides():
         side.pair.connect("eth1", "eth1")
         ip(side.node, "addr", "add", VIP + "/24", "dev", "eth1")

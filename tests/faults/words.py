@@ -13,11 +13,12 @@ ADDRESS = r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-f:]*:[0-9a-f:.]*)"
 #: The options of iptables and arptables, and how each statement of an nft script begins.
 FIREWALL = ("(?:-[tSINADFXCLdismjonv]|--new|--clustermac|--total-nodes|--local-node|--hashmode"
             "|--cluster-[a-z-]+|--h-length|--mangle-mac-s|--mangle-target)")
-STATEMENT = ("(?:add|insert|delete) (?:table|chain|rule) (?:ip|ip6|arp) ipaddr2-%s(?![^ ;\\0])"
-             % ADDRESS)
+STATEMENT = ("(?:add|insert|delete) (?:table|chain|rule) (?:ip|ip6|arp) ipaddr2-[0-9a-f._]+"
+             r"(?![^ ;\0])")
 PLACES = {
     "ADDRESS": ADDRESS, "NETWORK": ADDRESS + r"/[0-9]{1,3}", "FAMILY": "inet6?", "NIC": WORD,
-    "ANYNIC": r"(?!-)[^\0]+", "ANYTHING": r"[^\0]*", "NUMBER": r"[0-9]+", "BROADCAST": r"(?:[0-9.]+|\+|-)",
+    "ANYNIC": r"(?!-)[^\0]+", "ANYTHING": r"[^\0]*", "NUMBER": r"[0-9]+",
+    "BROADCAST": r"(?:[0-9.]+|\+|-)",
     "LABEL": r"(?!-)[^\0\s]{1,15}", "WORD": WORD, "PATH": r"/[^\0]*/rsctmp/send_arp-[^\0/]+",
     "ETHER": "[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}", "SENDER": "(?:auto|[0-9a-fA-F]{12})",
     "RULE": r"(?:(?:%s|%s)\x00)+" % (FIREWALL, WORD),
@@ -35,8 +36,9 @@ ip -o -f FAMILY route list match NETWORK [proto WORD] [scope link]
 ip -o -f inet route list match ADDRESS table local scope host
 ip link show dev ANYNIC
 ip -o link show dev NIC
-ip -f FAMILY addr add NETWORK [brd BROADCAST] dev NIC [nodad] [noprefixroute] [label LABEL] \
-[preferred_lft WORD] [metric NUMBER]
+ip -f inet addr add NETWORK [brd BROADCAST] dev NIC [noprefixroute] [label LABEL] [metric NUMBER]
+ip -f inet6 addr add NETWORK [brd WORD] dev NIC [nodad] [noprefixroute] [preferred_lft WORD] \
+[metric NUMBER]
 ip -f FAMILY addr delete NETWORK dev NIC
 ip link set dev NIC up
 ip route flush cache
