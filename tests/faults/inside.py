@@ -146,8 +146,8 @@ class Inside:
         words = [text_of(word) for word in argv]
         code, text = self._answer(words)
         for what, source, *target in file_actions:
-            if what == posix.POSIX_SPAWN_DUP2 and target == [1]:
-                os.write(source, text.encode()[:60000])
+            if what == posix.POSIX_SPAWN_DUP2 and target == [2 if code else 1]:
+                os.write(source, text.encode("utf-8", "surrogateescape")[:60000])
         self.started += 1
         pid = FIRST + self.started
         self.statuses[pid] = code << 8
@@ -202,5 +202,6 @@ class Inside:
         if "addr" in words and "delete" in words:
             self.served[family] = []
         if "link" in words and "show" in words:
-            return (0, LINK) if words[-1] == "eth0" else (1, "")
+            return (0, LINK) if words[-1] == "eth0" else (
+                1, 'Device "%s" does not exist.\n' % words[-1][:9999])
         return 0, ""
