@@ -7,11 +7,24 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(os.path.abspath(__file__)).parents[2]
-OURS = "ocf:ipaddr2py:IPaddr2"
+PROVIDER = "ipaddr2py"
+OURS = f"ocf:{PROVIDER}:IPaddr2"
 SECONDS = 1800  # a machine that was forgotten ends by itself
 LIMIT = 120  # seconds for any one command in a machine
 ENVIRONMENT = ("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "TERM=dumb",
                "HOME=/run/home", "OCF_ROOT=/usr/lib/ocf")
+
+
+def installed(folder):
+    """Install the agent below folder, once, as an administrator would: not run from the checkout,
+    where its metadata are rendered anew each time, which Pacemaker waits for before each start."""
+    ocf = folder / "ocf"
+    if not ocf.exists():
+        ocf.mkdir()
+        subprocess.run(["/usr/bin/python3", "-B", "-m", "ipaddr2_py.provider", "install", "--copy",
+                        "--provider", PROVIDER, "--ocf-root", ocf], cwd=ROOT, check=True,
+                       stdout=subprocess.DEVNULL)
+    return ocf
 
 
 class Machine:
@@ -26,11 +39,11 @@ class Machine:
     def boot(self):
         """Start PID 1 and wait until it is ready."""
         (self.folder / self.name).mkdir(parents=True, exist_ok=True)
-        agent_file = ROOT / "bin" / "IPaddr2"
+        ocf = installed(self.folder)
         self.init = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child",
              sys.executable, "-B", pathlib.Path(__file__).with_name("node.py"), self.name,
-             self.folder / self.name, agent_file, OURS.split(":")[1], str(SECONDS)],
+             self.folder / self.name, ocf, PROVIDER, str(SECONDS)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = self.init.stdout.readline().strip()
         assert self.pid, f"the first process of {self.name} did not start"

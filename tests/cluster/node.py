@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The first process of a lab machine, started by lab.py through unshare(1).
 
-    node.py NAME FOLDER AGENT_FILE PROVIDER SECONDS
+    node.py NAME FOLDER OCF PROVIDER SECONDS
 
 It finds itself PID 1 of new mount, pid, net, ipc and uts namespaces, hides everything a cluster
 writes to behind mounts of its own, prints its pid as the host sees it, and waits. It ends when
@@ -9,8 +9,8 @@ its standard input does (whoever holds the other end has ended, or wants the pow
 SECONDS; the kernel then kills all that still runs in the pid namespace.
 
 What must outlive a reboot of the machine lies in FOLDER: Pacemaker's and Corosync's state, their
-configuration and logs. The agent AGENT_FILE is seen as ocf:PROVIDER:IPaddr2 beside the installed
-providers. Nothing outside the namespaces changes.
+configuration and logs. The agent that was copied below the folder OCF is seen beside the installed
+providers, as ocf:PROVIDER:IPaddr2. Nothing outside the namespaces changes.
 """
 import os
 import pathlib
@@ -59,25 +59,26 @@ def hide_host(folder):
         os.makedirs("/var/log/" + name, exist_ok=True)
 
 
-def show_agent(agent_file, provider):
+def show_agent(ocf, provider):
     """Put a tmpfs over RESOURCE_D that has the installed providers and one more."""
-    installed = pathlib.Path("/run/resource.d")
+    installed, copy = pathlib.Path("/run/resource.d"), pathlib.Path("/run/ocf")
     installed.mkdir()
     mount("--bind", RESOURCE_D, installed)
+    copy.mkdir()
+    mount("--bind", ocf, copy)
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", RESOURCE_D)
     for folder in installed.iterdir():
         (RESOURCE_D / folder.name).mkdir()
         mount("--bind", folder, RESOURCE_D / folder.name)
-    ours = RESOURCE_D / provider
-    ours.mkdir(exist_ok=True)
-    (ours / "IPaddr2").symlink_to(agent_file)
+    (RESOURCE_D / provider).mkdir()
+    (RESOURCE_D / provider / "IPaddr2").symlink_to(copy / "resource.d" / provider / "IPaddr2")
 
 
-def main(name, folder, agent_file, provider, seconds):
+def main(name, folder, ocf, provider, seconds):
     """Set the machine up, say so, wait for the end."""
     pid_on_host = os.readlink("/proc/self")  # the host's /proc is still mounted here
     hide_host(pathlib.Path(folder))
-    show_agent(agent_file, provider)
+    show_agent(ocf, provider)
     socket.sethostname(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans end up here: the kernel reaps them
     # PID 1 is immune to signals it has no handler for

@@ -50,6 +50,7 @@ def test_killed_test_run_leaves_nothing(need, tmp_path):
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with runner:
         name = namespace(runner.stdout.readline().strip())
+        assert name
         wait_until("sleep in the machine", lambda: len(members(name)) == 2)
         assert host() == before
         runner.kill()

@@ -158,7 +158,7 @@ def all_orders(call, nth):
     for kind in LOSSES:
         yield Order(call, nth, kind)
     if call.startswith("ip "):
-        for kind in ("exit1", "garbage", "hang"):
+        for kind in ("exit1", "hang"):
             yield Order(call, nth, kind, stays=True)
 
 
