@@ -14,7 +14,7 @@ import pytest
 from ipaddr2_py import commands, libraries
 from tests.unit.twins import Programs, Twins
 
-pytestmark = pytest.mark.usefixtures("real_programs")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_programs")]
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = """
 import os, signal, sys, time

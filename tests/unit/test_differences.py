@@ -6,7 +6,7 @@ What the shell agent does instead is shown by the tests in twin/; here are our c
 
 import pytest
 
-from tests.unit.scenes import (ADD4, DAD6, DELETE4, DELETE6, ON_ETH0, ON_ETH0_6, ROUTE4, SHOW4,
+from tests.unit.scenes import (ADD4, DAD6, DELETE4, DELETE6, ON_ETH0, ON_ETH0_6, SHOW4,
                                SHOW6, UP)
 
 

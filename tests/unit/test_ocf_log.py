@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import lacking
 
+pytestmark = pytest.mark.slow
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 LIBRARY = "/usr/lib/ocf/lib/heartbeat"
 MESSAGES = [

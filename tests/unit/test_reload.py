@@ -65,6 +65,7 @@ def test_schema(need, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_reload_agent(need, provider):
     need("ip", "iproute2")
     agent = provider("1.1")
@@ -73,6 +74,7 @@ def test_reload_agent(need, provider):
     assert run(agent, "reload-agent", ip="127.0.0.9", arp_count="0").returncode == 6
 
 
+@pytest.mark.slow
 def test_no_reload_agent_in_api_1_0(need, provider):
     need("ip", "iproute2")
     assert run(provider("1.0"), "reload-agent", ip="127.0.0.9").returncode == 3
