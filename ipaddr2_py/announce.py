@@ -81,7 +81,7 @@ def build_arp_sender_cmd(vip, program, count):
     values = vip.params
     options = values["send_arp_opts"].split()
     if program == "send_arp":
-        mac = vip.mac.replace(":", "") if vip.bucket and vip.mac else "auto"
+        mac = (announced_mac(vip) or "auto").replace(":", "")
         return [ha_bin() + "/send_arp", *options, "-i", values["arp_interval"], "-r", count,
                 "-p", pid_file(vip), vip.nic, vip.ip, mac, "not_used", "not_used"]
     if program == "send_ua":
@@ -106,6 +106,11 @@ def builtin_mode(vip):
     return "both"
 
 
+def announced_mac(vip):
+    """The Cluster IP's hardware address, None where the interface's own is announced."""
+    return vip.mac if vip.bucket and vip.mac else None
+
+
 def builtin_argv(vip, count):
     """bin/announce with the words that send the same."""
     package = __file__.rpartition("/")[0]
@@ -113,6 +118,8 @@ def builtin_argv(vip, count):
     if not commands.is_file(program):
         program = package.rpartition("/")[0] + "/bin/announce"
     mode = {"reply": ["-A"], "request": ["-U"], "both": []}[builtin_mode(vip)]
+    if announced_mac(vip):
+        mode += ["--mac", vip.mac]
     return [program, "-c", count, "-i", vip.params["arp_interval"], *mode, vip.nic, vip.ip]
 
 
@@ -236,8 +243,7 @@ def first_packet(sending):
 
     vip = sending.vip
     try:
-        announcer = packets.Announcer(vip.nic, vip.ip, builtin_mode(vip),
-                                      mac=vip.mac if vip.bucket and vip.mac else None)
+        announcer = packets.Announcer(vip.nic, vip.ip, builtin_mode(vip), announced_mac(vip))
     except packets.PacketError as problem:
         ocf_log("err", "Could not announce %s: %s" % (vip.ip, problem))
         return None

@@ -96,6 +96,12 @@ def arguments(argv):
         const="request",
         help="ARP requests only (IPv4 only: an error with IPv6)",
     )
+    parser.add_argument(
+        "--mac",
+        metavar="MAC",
+        help="hardware address to announce instead of NIC's own: a Cluster IP's, such as"
+        " 01:00:5e:7f:00:01 (the frames still come from NIC's own)",
+    )
     parser.add_argument("-q", dest="quiet", action="store_true", help="print errors alone")
     parser.add_argument(
         "--force", action="store_true", help="do not look whether NIC holds IP and may use it"
@@ -181,7 +187,7 @@ def describe(announcer, mode, family):
 def send(options, family):
     """Send the rounds, one line printed about each; return the exit code."""
     lost = 0
-    with packets.Announcer(options.nic, options.ip, options.mode) as announcer:
+    with packets.Announcer(options.nic, options.ip, options.mode, options.mac) as announcer:
         what = describe(announcer, options.mode, family)
         rounds = announcer.rounds(options.count, options.interval)
         for number, failure in enumerate(rounds, 1):
@@ -215,6 +221,11 @@ def work(options):
             ),
             USAGE,
         )
+    if options.mac is not None:
+        try:
+            packets.parse_mac(options.mac)
+        except packets.PacketError as error:
+            raise Refused(str(error), USAGE) from None
     options.nic = look_up(options.nic)
     packets.hardware_address(options.nic)
     if not options.force:

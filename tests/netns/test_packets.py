@@ -325,6 +325,12 @@ def test_one_line_a_round(vips, recorder):
     assert len(about_vip(recorder)) == 5
 
 
+def test_the_mac_of_a_cluster_ip(vips, recorder):
+    rc, out, err = announce(vips, "-c", "1", "-A", "--mac", CLUSTER_MAC, vips.nic, VIP)
+    assert (rc, err) == (0, "") and CLUSTER_MAC in out
+    assert about_vip(recorder) == [reply(CLUSTER_MAC, mac_of(vips))]
+
+
 @pytest.mark.parametrize("absent", ["192.0.2.5", "192.0.2.51", "2001:db8::5", "2001:db8::51"])
 def test_an_address_not_held_is_refused(vips, recorder, absent):
     before = len(recorder.frames())

@@ -230,6 +230,12 @@ def test_the_command_that_is_logged_can_be_pasted(make_vip, clock, tmp_path):
     assert argv[1:] == ["-c", "5", "-i", "200", "-A", "eth0", "192.0.2.10"]
 
 
+def test_the_command_of_a_cluster_ip_names_its_hardware_address(make_vip, clock, tmp_path):
+    vip = make_vip(arp_sender="builtin", mac="01:00:5e:7f:00:01")
+    vip.bucket = 1
+    assert " --mac 01:00:5e:7f:00:01 eth0 192.0.2.10" in announce.prepare(vip).told()
+
+
 # --- duplicate address detection -------------------------------------------------------------
 
 

@@ -239,6 +239,8 @@ def test_the_command_line_has_the_agents_defaults():
         (["eth0", "192.0.2.50/24"], "'192.0.2.50/24'"),
         (["-A", "eth0", VIP6], "-A and -U"),
         (["-U", "eth0", VIP6], "-A and -U"),
+        (["--mac", "01:00:5e", "eth0", VIP], "01:00:5e"),
+        (["--mac", "", "eth0", VIP], "''"),
     ],
 )
 def test_wrong_use_is_2(capsys, argv, text):
