@@ -19,6 +19,7 @@ ACTIONS = ("start", "stop", "status", "monitor", "validate-all")
 SENDERS = ("send_arp", "iputils_arping", "libnet_arping", "ipoibarping", "builtin")
 #: Parts of an action's timeout: for its work, and for taking back what failed.
 WORK, SPARE = 0.7, 0.2
+LONGEST = 1e6               # seconds; poll(2) counts milliseconds in 31 bits
 
 
 def ip_usage():
@@ -213,7 +214,7 @@ def action_timeout():
     """Seconds that Pacemaker gives the action (CRM_meta_timeout, ms), 20 where it does not say."""
     timeout = ENV.get("OCF_RESKEY_CRM_meta_timeout", "")
     if ocf_is_decimal(timeout) and int(timeout) > 0:
-        return max(1.0, int(timeout) / 1000)
+        return min(max(1.0, int(timeout) / 1000), LONGEST)
     return 20.0
 
 
@@ -267,6 +268,9 @@ def outcome(action):
         rc = perform(action)
     except OcfExit as leaving:
         rc = leaving.rc
+    except interface.Unreadable as problem:
+        ocf_exit_reason("cannot tell how this host stands: %s" % problem)
+        rc = OCF_ERR_GENERIC
     try:
         commands.drop_ahead()
     except OSError:             # the action is over: this must not spoil its exit code

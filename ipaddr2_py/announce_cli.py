@@ -69,45 +69,22 @@ def arguments(argv):
     )
     rounds = whole_number(1, MOST_ROUNDS, "rounds")
     milliseconds = whole_number(0, LONGEST_INTERVAL_MS, "milliseconds")
-    parser.add_argument(
-        "-c", dest="count", metavar="COUNT", type=rounds, default=5, help="rounds to send (5)"
-    )
-    parser.add_argument(
-        "-i",
-        dest="interval",
-        metavar="MS",
-        type=milliseconds,
-        default=200,
-        help="milliseconds between two rounds (200)",
-    )
+    add = parser.add_argument
+    add("-c", dest="count", metavar="COUNT", type=rounds, default=5, help="rounds to send (5)")
+    add("-i", dest="interval", metavar="MS", type=milliseconds, default=200,
+        help="milliseconds between two rounds (200)")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument(
-        "-A",
-        dest="mode",
-        action="store_const",
-        const="reply",
-        default="both",
-        help="ARP replies only (IPv4 only: an error with IPv6)",
-    )
-    kind.add_argument(
-        "-U",
-        dest="mode",
-        action="store_const",
-        const="request",
-        help="ARP requests only (IPv4 only: an error with IPv6)",
-    )
-    parser.add_argument(
-        "--mac",
-        metavar="MAC",
-        help="hardware address to announce instead of NIC's own: a Cluster IP's, such as"
-        " 01:00:5e:7f:00:01 (the frames still come from NIC's own)",
-    )
-    parser.add_argument("-q", dest="quiet", action="store_true", help="print errors alone")
-    parser.add_argument(
-        "--force", action="store_true", help="do not look whether NIC holds IP and may use it"
-    )
-    parser.add_argument("nic", metavar="NIC", help="interface to send from, such as eth0")
-    parser.add_argument("ip", metavar="IP", help="address to announce, without prefix length")
+    kind.add_argument("-A", dest="mode", action="store_const", const="reply", default="both",
+                      help="ARP replies only (IPv4 only: an error with IPv6)")
+    kind.add_argument("-U", dest="mode", action="store_const", const="request",
+                      help="ARP requests only (IPv4 only: an error with IPv6)")
+    add("--mac", metavar="MAC",
+        help="hardware address to announce instead of NIC's own: a Cluster IP's, such as "
+        "01:00:5e:7f:00:01 (the frames still come from NIC's own)")
+    add("-q", dest="quiet", action="store_true", help="print errors alone")
+    add("--force", action="store_true", help="do not look whether NIC holds IP and may use it")
+    add("nic", metavar="NIC", help="interface to send from, such as eth0")
+    add("ip", metavar="IP", help="address to announce, without prefix length")
     return parser.parse_args(argv)
 
 

@@ -13,8 +13,8 @@ import posix
 import select
 import time
 
-from .environment import (CHILD_ENV, ENV, find, is_file, load_environment,  # noqa: F401
-                          to_bytes)
+from .environment import (CHILD_ENV, ENV, find, is_file, is_link,  # noqa: F401
+                          load_environment, to_bytes)
 from .signals import (Terminated, children, die_of, end_with_agent,  # noqa: F401
                       ignore_termination, undisturbed)
 
@@ -113,9 +113,16 @@ def query_start(argv):
     return _Started(argv)
 
 
-def query_end(started):
-    """The Result of a query_start()."""
-    return _finish(started)
+def query_end(started, seconds=None):
+    """The Result of a query_start(), ended after so many seconds from now where they are given."""
+    global _deadline
+    if seconds is None:
+        return _finish(started)
+    kept, _deadline = _deadline, time.monotonic() + min(seconds, remaining())
+    try:
+        return _finish(started)
+    finally:
+        _deadline = kept
 
 
 class _Started:
@@ -305,6 +312,8 @@ def _run(path, argv):
                 children.add(child.pid)
         except sh.ForkException:
             return Result(126)
+        except sh.CommandNotFound:      # it went away since find() saw it
+            return Result(127)
         finally:
             posix.close(child_out)
             posix.close(null)

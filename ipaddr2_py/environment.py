@@ -56,6 +56,14 @@ def _search(name):
     return ""
 
 
+def is_link(path):
+    """Whether path is a symbolic link."""
+    try:
+        return posix.lstat(path).st_mode & 0o170000 == 0o120000
+    except (OSError, ValueError):
+        return False
+
+
 def is_file(path):
     """Whether path is a regular file, links followed."""
     try:

@@ -8,13 +8,19 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 import _socket
 
 from . import commands
-from .interface import address_bytes, failure, in_network, ip_query, parse_addresses
+from .interface import (Unreadable, address_bytes, failure, in_network, ip_query, is_missing, link_query,
+                        parse_addresses)
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
 BITS = {"inet": 32, "inet6": 128}
 #: Words of `ip route list` that a value follows, as far as they come before those asked for.
 ROUTE_KEYWORDS = ("dev", "via", "proto", "scope", "src", "metric", "table", "tos", "nhid", "weight",
                   "from", "encap")
+
+
+#: What `ip route list` may print before a destination.
+ROUTE_TYPES = ("unreachable", "blackhole", "prohibit", "throw", "unicast", "local", "broadcast",
+               "anycast", "multicast", "nat", "xresolve", "none")
 
 
 class FindifError(Exception):
@@ -123,7 +129,7 @@ def resolve_nic(nic):
     """The kernel's own name of interface `nic`, which may be an altname; "" where there is none.
 
     Names of up to 15 characters are settled by the kernel alone; longer ones are altnames, which
-    take a command.
+    take a command.  Raises FindifError where that fails.
     """
     try:
         return _socket.if_indextoname(_socket.if_nametoindex(nic))
@@ -131,11 +137,14 @@ def resolve_nic(nic):
         pass
     if len(nic) < 16 or nic.startswith("-"):
         return ""
-    result = ip_query(["link", "show", "dev", nic])
-    words = result.out.split(":")
-    if result.rc or len(words) < 2:
+    words = link_query(nic)
+    result = ip_query(words)
+    if result.rc and is_missing(result):
         return ""
-    return words[1].strip().split("@")[0]
+    told = result.out.split(": ", 2)            # 7: eth0@if6: <BROADCAST,...
+    if result.rc or len(told) < 3 or not told[0].isdigit() or not told[2].startswith("<"):
+        raise FindifError(OCF_ERR_GENERIC, failure(words, result), unreadable=True)
+    return told[1].split("@")[0]
 
 
 def parse_routes(text, family):
@@ -143,12 +152,16 @@ def parse_routes(text, family):
 
     Left out: default, unreachable, blackhole, prohibit and throw routes, routes without an
     interface, and for IPv6 those by way of a gateway.  A destination without a mask is one host.
+    Raises Unreadable on a line that `ip` does not print.
     """
     routes = []
     for line in text.splitlines():
         words = line.split()
         destination, _, length = words[0].partition("/") if words else ("", "", "")
         if address_bytes(destination, family) is None:
+            if words and destination not in ("default", *ROUTE_TYPES) and \
+                    not ocf_is_decimal(destination):
+                raise Unreadable("ip route list printed: %s" % line[:80])
             continue
         prefix = prefixcheck(length, family) if length else BITS[family]
         common, *hops = " ".join(words[1:]).split("nexthop ")
@@ -196,7 +209,11 @@ def parse_local_network(text):
 
 def list_routes(family, match, proto):
     """The routes that hold `match` (an address, or address/length), as Route objects."""
-    return parse_routes(read_routes(route_query(family, match, proto)), family)
+    text = read_routes(route_query(family, match, proto))
+    try:
+        return parse_routes(text, family)
+    except Unreadable as problem:
+        raise FindifError(OCF_ERR_GENERIC, str(problem), unreadable=True) from None
 
 
 def route_query(family, match, proto):

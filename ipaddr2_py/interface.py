@@ -154,9 +154,22 @@ def find_interface(family, ip, prefix):
 
 
 def link_is_down(nic):
-    """Whether the state of interface `nic` is DOWN or LOWERLAYERDOWN (or it is gone)."""
-    result = ip_query(["-o", "link", "show", "dev", nic])
-    return bool(result.rc) or parse_link_state(result.out) in ("DOWN", "LOWERLAYERDOWN")
+    """Whether the state of interface `nic` is DOWN or LOWERLAYERDOWN (or it is gone).
+
+    Raises Unreadable where `ip` does not say.
+    """
+    words = ["-o", "link", "show", "dev", nic]
+    result = ip_query(words)
+    if result.rc and is_missing(result):
+        return True
+    if result.rc or "<" not in result.out:
+        raise Unreadable(failure(words, result))
+    return parse_link_state(result.out) in ("DOWN", "LOWERLAYERDOWN")
+
+
+def is_missing(result):
+    """Whether `ip link show dev NAME` failed because no interface has that name."""
+    return "does not exist" in result.err or "Cannot find device" in result.err
 
 
 def parse_link_state(text):
@@ -223,11 +236,7 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
 
 def take_back(family, ip, prefix, nic):
     """Delete an address that this start added, unless it is seen not to be there."""
-    try:
-        there = nic in find_interface(family, ip, prefix)
-    except Unreadable:
-        there = True
-    if there:
+    if is_there(family, ip, prefix, nic):
         ocf_log("info", "taking back %s/%d from %s" % (ip, prefix, nic))
         delete_address(family, ip, prefix, nic)
 
@@ -268,13 +277,20 @@ def delete_address(family, ip, prefix, nic):
 def delete_interface(family, ip, prefix, nic, params):
     """Delete the address and what goes with it: route cache, address label; an exit status."""
     rc = delete_address(family, ip, prefix, nic)
-    if rc:
-        return rc
-    if ocf_is_true(params["flush_routes"]):
+    if not rc and ocf_is_true(params["flush_routes"]):
         ocf_run(ip_command() + ["route", "flush", "cache"])
-    if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]):
+    if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]) and not (
+            rc and is_there(family, ip, prefix, nic)):
         delete_ipv6_addrlabel(ip, params)
-    return 0
+    return rc
+
+
+def is_there(family, ip, prefix, nic):
+    """Whether interface `nic` holds ip/prefix, or that cannot be told."""
+    try:
+        return nic in find_interface(family, ip, prefix)
+    except Unreadable:
+        return True
 
 
 def delete_route(ip, nic):

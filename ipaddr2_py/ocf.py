@@ -20,10 +20,14 @@ OCF_ERR_INSTALLED = 5
 OCF_ERR_CONFIGURED = 6
 OCF_NOT_RUNNING = 7
 
+NO_FOLDER = "/dev/null/HA_RSCTMP-is-a-symbolic-link"     # nothing can be made there
 TRUE_VALUES = ("yes", "true", "1", "YES", "TRUE", "True", "ja", "on", "ON")
+LONGEST_LINE = 4000                 # characters of a program's output that are logged
+LOGGER_LIMIT = 1.0                  # seconds that a logging program may take
 AGENT_PID = posix.getpid()          # a background child logs in the agent's name
 _loggers: list = []                 # the logger(1) under way
 commands.of_the_agent.append(_loggers)
+_hanging: set = set()               # logging programs that did not end
 LOG_NAMES = {"crit": "CRIT", "err": "ERROR", "warn": "WARNING", "info": "INFO", "debug": "DEBUG"}
 
 
@@ -84,6 +88,8 @@ def setup():
         ENV["HA_LOGD"] = "yes"
     if not ENV.get("HA_RSCTMP"):
         ENV["HA_RSCTMP"] = "/run/resource-agents"
+    if commands.is_link(ENV["HA_RSCTMP"].rstrip("/")):
+        ENV["HA_RSCTMP"] = NO_FOLDER    # whose link it is, and where it leads, is not known
 
 
 # --- logging ---------------------------------------------------------------------------------
@@ -95,7 +101,7 @@ def ocf_log(level, message):
     Lines go where the shell agent's go: to stderr on a terminal, else through ha_logger where
     HA_LOGD=yes, else to syslog (HA_LOGFACILITY), to HA_LOGFILE and HA_DEBUGLOG, else to stderr.
     """
-    text = "%s: %s" % (LOG_NAMES[level], message)
+    text = "%s: %s" % (LOG_NAMES[level], message.replace("\n", " "))
     for trace in commands.tracers:
         trace("# %s\n" % text)
     if level == "debug":
@@ -202,7 +208,17 @@ def _ha_debug(text):
 
 
 def _ha_logger(words):
-    return commands.query(["ha_logger"] + words).rc == 0
+    if "ha_logger" in _hanging:
+        return False
+    return _logged(commands.query_start(["ha_logger"] + words)) == 0
+
+
+def _logged(started):
+    """Wait for a logging program, but not for long, and for one that hangs once alone; its rc."""
+    result = commands.query_end(started, min(LOGGER_LIMIT, commands.remaining() / 4))
+    if result.timed_out:
+        _hanging.add(started.argv[0])
+    return result.rc
 
 
 def _syslog_level(text):
@@ -216,13 +232,13 @@ def _syslog_level(text):
 def flush_log():
     """Wait until logger(1) has handed on the last line."""
     while _loggers:
-        commands.query_end(_loggers.pop())
+        _logged(_loggers.pop())
 
 
 def _syslog(facility, tag, level, text):
     """Hand a line to logger(1), without waiting for it: the next line waits, to keep the order."""
     flush_log()
-    if commands.find("logger"):
+    if commands.find("logger") and "logger" not in _hanging:
         _loggers.append(commands.query_start(
             ["logger", "-t", tag, "-p", "%s.%s" % (facility, level), text]))
         return
@@ -237,7 +253,7 @@ def _syslog(facility, tag, level, text):
 def ocf_run(argv):
     """Run a changing command and log what it printed, as an error if it failed; its exit status."""
     result = commands.run(argv)
-    output = " ".join(result.out.split())
+    output = " ".join(result.out[:4 * LONGEST_LINE].split())[:LONGEST_LINE]
     if result.timed_out:
         ocf_log("err", "ended after its time limit: %s" % commands.quoted(argv))
     elif result.rc == 127 and not output:
@@ -263,13 +279,17 @@ def rsctmp(name):
 
 
 def write_file(path, text):
-    """Write a private file (0600, links not followed); raises OSError."""
+    """Write a private file (0600, links not followed, a FIFO not waited for) as a whole or not at
+    all; raises OSError."""
     fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW
-                    | posix.O_CLOEXEC, 0o600)
+                    | posix.O_NONBLOCK | posix.O_CLOEXEC, 0o600)
     try:
         data = commands.to_bytes(text)
         while data:
             data = data[posix.write(fd, data):]
+    except OSError:
+        remove_file(path)
+        raise
     finally:
         posix.close(fd)
 

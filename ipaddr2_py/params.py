@@ -178,7 +178,8 @@ arping), ipoibarping (for InfiniBand), builtin (the agent's own sender, which ne
 Left empty, it is send_arp; on InfiniBand ipoibarping where installed. Where send_arp, ipoibarping
 or, for IPv6, send_ua is not installed, the built-in sender does its work. With builtin it does so
 for both families in any case. It cannot send on InfiniBand. An arping that is asked for and not
-installed makes start fail.
+installed makes start fail. Cluster IP over IPv6 is always announced by the built-in sender, which
+alone knows its hardware address; over IPv4 by send_arp or the built-in sender, by no other.
 """),
     Parameter("send_arp_opts", "string", "", "More options for the sender", """\
 Options passed to send_arp or arping before the agent's own, split at white space; ipoibarping and
@@ -250,13 +251,15 @@ address as mac is, so that it differs from address to address. The clusterip bac
 use it. Example: 0x5eed.
 """),
     Parameter("clusterip_table", "string", "mangle", "Table of Cluster IP's rules", """\
-The iptables table that gets the rules of a shared address. Only the iptables backend reads it (see
-clusterip_firewall), and the default fits nearly always. Change it together with clusterip_chain.
+The iptables table that gets the rules of a shared address: mangle, filter or security. Only the
+iptables backend reads it (see clusterip_firewall), and the default fits nearly always. Change it
+together with clusterip_chain.
 """),
     Parameter("clusterip_chain", "string", "PREROUTING", "Chain of Cluster IP's rules", """\
 The chain in clusterip_table that gets the rules of a shared address. Only the iptables backend
-reads it. It has to exist and to see incoming packets before they are delivered: with the table
-filter that would be INPUT, or a chain of your own that INPUT jumps to.
+reads it. It has to exist and to see incoming packets before they are delivered, which OUTPUT and
+POSTROUTING do not: with the table filter that would be INPUT, or a chain of your own that INPUT
+jumps to. Its name has 28 characters at most.
 """),
     Parameter("arp_repeat_after", "integer", "", "Seconds until a second round", """\
 When set, start announces a second time, arp_count times as before, this many seconds after the

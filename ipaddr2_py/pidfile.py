@@ -132,11 +132,15 @@ def stop_sender(vip):
 
 
 def drop_stale(path, vip):
-    """Remove a pid file that names no running sender of this address.
+    """Remove a pid file that names no running sender of this address, and what is no file.
 
-    send_arp kills whatever process has the id in its -p file.
+    send_arp kills whatever process has the id in its -p file, or waits for a FIFO's other end.
     """
-    if commands.is_file(path) and not (
+    try:
+        mode = posix.lstat(path).st_mode & 0o170000
+    except (OSError, ValueError):
+        return
+    if mode != 0o100000 or not (
             is_alive(read_pid(path)) and is_sender(read_pid(path), path, vip.ip)):
         warn_and_remove(path, vip)
 

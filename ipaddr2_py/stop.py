@@ -6,7 +6,8 @@ import posix
 from . import commands, interface
 from .findif import FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic
 from .interface import address_bytes, same_interface
-from .ocf import ENV, OCF_ERR_GENERIC, OCF_SUCCESS, ocf_exit_reason, ocf_is_true, ocf_log
+from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true,
+                  ocf_log)
 from .vip import bad_word, held_or_exit
 
 
@@ -35,7 +36,10 @@ def stop_address(vip):
             "%s/%d from %s" % (held.ip, held.prefix, held.nic) for held in left))
         return OCF_ERR_GENERIC
     if places and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
-        interface.restore_loopback(vip.ip, vip.params)
+        try:
+            interface.restore_loopback(vip.ip, vip.params)
+        except interface.Unreadable as problem:     # the VIP is gone, which is what matters
+            ocf_log("err", "cannot tell whether lo has %s again: %s" % (vip.ip, problem))
     return OCF_SUCCESS
 
 
@@ -79,7 +83,11 @@ def own_places(vip):
     """
     values = vip.params
     netmask = prefixcheck(maybe_convert_dotted_quad(values["cidr_netmask"]), vip.family)
-    nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
+    try:
+        nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
+    except FindifError as problem:
+        ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem.reason))
+        raise OcfExit(OCF_ERR_GENERIC) from None
     if values["nic"] and not nic:
         return []
     places = [held for held in held_or_exit(vip)

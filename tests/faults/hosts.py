@@ -109,7 +109,7 @@ class Host:
         self.tools = Tools(folder / "tools")
         self.serves = None      # the scenario whose start came last
         ip(pair.node, "link", "property", "add", "dev", "eth0", "altname", ALTNAME)
-        ip(pair.node, "addr", "add", LVS + "/32", "brd", "255.255.255.255", "dev", "lo")
+        self.give_back()
         self.before = self.state()
 
     def run(self, action, asked, env=None, healthy=False, **more):
@@ -164,6 +164,10 @@ class Host:
                    "label", words["label"])
             elif entry[0] != "route":
                 ip(self.node, "addr", "del", "%(local)s/%(prefixlen)s" % words, "dev", entry[0])
+
+    def give_back(self):
+        """Have LVS on lo, as at the beginning."""
+        ip(self.node, "addr", "replace", LVS + "/32", "brd", "255.255.255.255", "dev", "lo")
 
     def end_processes(self):
         """End what still runs in the namespaces; ids of what ran."""

@@ -15,7 +15,7 @@ import pytest
 from pytest_subprocess.process_dispatcher import ProcessDispatcher
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import commands, environment, packets, params, vip
+from ipaddr2_py import commands, environment, ocf, packets, params, vip
 from tests.unit.scenes import Scene
 from tests.unit.twins import Programs, Twins
 
@@ -63,6 +63,7 @@ def as_it_was(monkeypatch):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(commands, "_deadline", None)
     monkeypatch.setattr(commands, "tracers", [])
+    monkeypatch.setattr(ocf, "_hanging", set())
     before = dict(commands.ENV), dict(commands.CHILD_ENV)
     yield
     for number, handler in handlers.items():

@@ -102,7 +102,7 @@ def test_validate_all_of_what_is_good(fp, agent):
 
 @pytest.mark.parametrize("timeout, seconds", [
     (None, 20), ("", 20), ("0", 20), ("x", 20), ("-1", 20), ("20000", 20), ("60000", 60),
-    ("90", 1)])
+    ("90", 1), ("9223372036854775807", 1e6)])
 def test_the_childrens_time_is_below_the_actions(fp, agent, twins, monkeypatch, timeout, seconds):
     left = []
 

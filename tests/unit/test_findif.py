@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ipaddr2_py import findif
+from ipaddr2_py import findif, interface
 from ipaddr2_py.findif import Route
 
 
@@ -75,12 +75,18 @@ def test_a_multipath_route_belongs_to_each_of_its_interfaces(captured, nic):
     assert (route.prefix, nic or route.nic) == (24, nic or "eth0")
 
 
-@pytest.mark.parametrize("text", ["", "\n", "garbage", "192.0.2.0/24", "192.0.2.0/24 dev",
+@pytest.mark.parametrize("text", ["", "\n", "192.0.2.0/24", "192.0.2.0/24 dev", "default dev eth0",
                                   "192.0.2.0/33 dev eth0", "192.0.2.0/x dev eth0",
-                                  "RTNETLINK answers:"])
+                                  "blackhole 192.0.2.0/24", "77 192.0.2.0/24 dev eth0"])
 def test_lines_that_are_no_routes(text):
     assert findif.parse_routes(text, "inet") == []
     assert findif.parse_local_network(text) is None
+
+
+@pytest.mark.parametrize("text", ["garbage", "RTNETLINK answers:", "\udcff", "192.0.2.0.1 dev eth0"])
+def test_lines_that_ip_does_not_print(text):
+    with pytest.raises(interface.Unreadable):
+        findif.parse_routes("192.0.2.0/24 dev eth0\n" + text, "inet")
 
 
 def test_network_of_the_loopback(captured):
@@ -291,10 +297,24 @@ def test_names_that_the_kernel_settles(fp, host, given, name):
 
 
 @pytest.mark.parametrize("text, rc, name", [
-    ("link-altname", 0, "eth1"), ("link-eth0.5", 0, "eth0.5"), (None, 1, "")])
+    ("link-altname", 0, "eth1"), ("link-eth0.5", 0, "eth0.5")])
 def test_long_altnames_take_a_command(fp, host, captured, text, rc, name):
-    fp.query("ip link show dev enp0s31f6-at-the-back", captured(text) if text else "", rc=rc)
+    fp.query("ip link show dev enp0s31f6-at-the-back", captured(text), rc=rc)
     assert findif.resolve_nic("enp0s31f6-at-the-back") == name
+
+
+def test_a_long_name_that_nobody_has(fp, host, captured):
+    fp.query("ip link show dev enp0s31f6-at-the-back", rc=1,
+             err='Device "enp0s31f6-at-the-back" does not exist.\n')
+    assert findif.resolve_nic("enp0s31f6-at-the-back") == ""
+
+
+@pytest.mark.parametrize("rc, text", [(1, ""), (255, ""), (0, ""), (0, "garbage\n1: ?\n"), (137, "")])
+def test_a_long_name_where_ip_fails(fp, host, rc, text):
+    fp.query("ip link show dev enp0s31f6-at-the-back", text, rc=rc)
+    with pytest.raises(findif.FindifError) as problem:
+        findif.resolve_nic("enp0s31f6-at-the-back")
+    assert problem.value.unreadable and problem.value.rc == 1
 
 
 def test_a_long_option_is_no_name(fp, host):

@@ -171,6 +171,13 @@ def test_a_link_that_is_gone_is_down(fp):
     assert interface.link_is_down("eth9")
 
 
+@pytest.mark.parametrize("rc, text", [(1, ""), (255, ""), (0, ""), (0, "garbage"), (137, "")])
+def test_a_link_that_ip_does_not_tell_of(fp, rc, text):
+    fp.query("ip -o link show dev eth9", text, rc=rc)
+    with pytest.raises(interface.Unreadable):
+        interface.link_is_down("eth9")
+
+
 @pytest.mark.parametrize("link, infiniband", [("infiniband", True), ("eth0-long", False)])
 def test_infiniband(fp, captured, link, infiniband):
     fp.query("ip link show dev any", captured("link-" + link))

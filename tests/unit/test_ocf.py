@@ -101,6 +101,7 @@ def test_binaries(fp):
 @pytest.mark.parametrize("result, line", [
     (dict(out=""), ""), (dict(out=" said\n this \n"), "INFO: said this"),
     (dict(out="bad\n", rc=2), "ERROR: bad"), (dict(rc=2), "ERROR: command failed with 2: ip 'a b'"),
+    (dict(out="x" * 9999), "INFO: " + "x" * 4000),
     (dict(hangs=True), "ERROR: ended after its time limit: ip 'a b'")])
 def test_what_a_command_says_is_logged(fp, host, tmp_path, result, line):
     fp.run(["ip", "a b"], **result)
@@ -114,6 +115,11 @@ def test_a_command_that_is_missing(fp, host, tmp_path):
     assert "ERROR: command not found: no-such x" in (tmp_path / "log").read_text()
 
 
+def test_a_message_is_one_line(fp, host, tmp_path):
+    ocf.ocf_log("info", "first\nERROR: second")
+    assert (tmp_path / "log").read_text().count("\n") == 1
+
+
 # --- files -----------------------------------------------------------------------------------
 
 
@@ -124,6 +130,33 @@ def test_writing_a_file(tmp_path):
         assert ocf.read_file(path) == text
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert ocf.read_file(path, 2) == "\u00e9"
+
+
+def test_a_file_is_written_as_a_whole_or_not_at_all(fp, host, tmp_path, monkeypatch):
+    def no_room(_fd, _data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ocf.posix, "write", no_room)
+    with pytest.raises(OSError):
+        ocf.write_file(str(tmp_path / "file"), "text")
+    monkeypatch.undo()
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError):
+        ocf.write_file(str(tmp_path / "fifo"), "text")
+
+
+def test_a_folder_that_is_a_link_is_not_used(host, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    commands.ENV["HA_RSCTMP"] = str(tmp_path / "link") + "/"
+    ocf.setup()
+    with pytest.raises(OSError):
+        ocf.write_file(ocf.rsctmp("name"), "text")
+    assert not list((tmp_path / "there").iterdir())
 
 
 def test_links_are_not_followed(tmp_path):

@@ -61,7 +61,7 @@ class Twins:
         except (OSError, ValueError):
             return Started(rc=126)
 
-    def query_end(self, started):
+    def query_end(self, started, seconds=None):
         if not started.popen:
             return commands.Result(started.rc)
         try:
