@@ -17,6 +17,8 @@ def stop_address(vip):
         ocf_log("info", "ip [%s] is not an address: nothing to stop" % vip.params["ip"])
         return OCF_SUCCESS
     places, ending = [], []
+    netmask = maybe_convert_dotted_quad(vip.params["cidr_netmask"])
+    vip.prefix = prefixcheck(netmask, vip.family) or -1
     try:
         places = own_places(vip)
         if places and not vip.nic:
@@ -82,7 +84,6 @@ def own_places(vip):
     goes where findif, and so monitor, points to it.
     """
     values = vip.params
-    netmask = prefixcheck(maybe_convert_dotted_quad(values["cidr_netmask"]), vip.family)
     try:
         nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
     except FindifError as problem:
@@ -92,14 +93,14 @@ def own_places(vip):
         return []
     places = [held for held in held_or_exit(vip)
               if (not nic or same_interface(held.nic, nic))
-              and (netmask is None or held.prefix == netmask)]
+              and vip.prefix in (-1, held.prefix)]
     if places and not commands.get_ready():
         ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
     if nic or not any(held.nic == "lo" for held in places):
         return places
     proto = "" if bad_word(values["proto"]) else values["proto"]
     try:
-        route = findif(vip.family, vip.ip, "", "" if netmask is None else str(netmask), proto)
+        route = findif(vip.family, vip.ip, "", str(vip.prefix) if vip.prefix > 0 else "", proto)
         place = (route.nic, route.prefix)
     except FindifError:
         place = ("", 0)
