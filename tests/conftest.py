@@ -4,12 +4,12 @@
 import os
 import pathlib
 import shutil
+import sys
 
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm")
-LONG = ("faults", "cluster", "vm")         # left out unless asked for: bin/test -m long
 NEED_ROOT = ("twin", "netns", "faults", "cluster")
 
 
@@ -42,12 +42,22 @@ def _kind(item):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if _kind(item) in KINDS:
-            item.add_marker(_kind(item))
-        if _kind(item) in LONG:
-            item.add_marker("long")
+        kind = _kind(item)
+        if kind in KINDS:
+            item.add_marker(kind)
+        if kind == "cluster" and item.get_closest_marker("slow"):
+            item.add_marker("long")     # left out unless asked for: bin/test -m long
 
 
 def pytest_runtest_setup(item):
-    if _kind(item) in NEED_ROOT and os.geteuid() != 0:
-        lacking("%s tests need root" % _kind(item))
+    kind = _kind(item)
+    if kind in NEED_ROOT and os.geteuid() != 0:
+        lacking("%s tests need root" % kind)
+    if kind == "cluster" and any(_kind(other) == "vm" for other in item.session.items):
+        from tests.vm import ahead, lab
+        ahead.begin(lab.seconds())
+
+
+def pytest_unconfigure():
+    if "tests.vm.ahead" in sys.modules:
+        sys.modules["tests.vm.ahead"].end()

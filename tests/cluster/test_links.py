@@ -4,7 +4,8 @@ import pytest
 
 from tests.cluster.lab import AGENT, OURS, wait_until
 
-V4, V6 = ("192.0.2.120", 24), ("2001:db8::120", 64)
+V4 = ("192.0.2.120", 24)
+V6 = pytest.param("2001:db8::120", 64, marks=pytest.mark.slow)
 NOT_RUNNING = "not running"
 ours_alone = pytest.mark.skipif(AGENT != OURS, reason="the shell agent has no such parameter")
 
@@ -55,7 +56,7 @@ WATCHED = pytest.param(*V4, {"check_link_status": "true"}, marks=ours_alone, id=
 
 
 @pytest.mark.parametrize("ip, mask, more", [
-    WATCHED, pytest.param(*V6, {}, id="ipv6, whose address the kernel removes")])
+    WATCHED, pytest.param(*V6.values, {}, id="ipv6, whose address the kernel removes")])
 def test_interface_down_is_healed(empty, ip, mask, more):
     """A monitor fails, and start sets the interface up again on the same node."""
     empty.primitive("vip", ip=ip, cidr_netmask=mask, nic="eth0", **more)

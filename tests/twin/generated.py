@@ -94,7 +94,7 @@ def combined(family):
         if shape == "namespace":
             row["network_namespace"] = "blue"
         if course.startswith("stay"):  # in the foreground a sender that stays is one that hangs
-            row["CRM_meta_timeout"] = "5000"
+            row["CRM_meta_timeout"] = "3000"
         yield _scenario("combined %d-%d" % (family, number), family, shape, row, course)
 
 

@@ -63,9 +63,10 @@ class Pair:
         kernel does in the background (carrier, IPv6) is given a second before that is believed.
         """
         seen = self._step(step)
-        until = time.monotonic() + 1
-        while same and not compare.same_state(seen) and time.monotonic() < until:
-            time.sleep(0.05)
+        for pause in (0.03, 0.07, 0.15, 0.25, 0.5) if same else ():
+            if compare.same_state(seen):
+                break
+            time.sleep(pause)
             for one, new in zip(seen, self.both("look")):
                 one.update(new)
         return seen

@@ -164,6 +164,7 @@ MISHAPS = [
      "start; ip addr add 192.0.2.50/32 dev e0; monitor; stop; monitor"),
     ("a duplicate that was there before", "taken", "6",
      "ip addr add 2001:db8::50/64 dev e0; probe; monitor; start; stop; monitor"),
+    ("announced again, but how often?", "present", "4 arp_count_refresh=abc", "monitor; stop"),
     ("announced again while the first still runs", "plain", "4 arp_count_refresh=3",
      "stay send_arp; start; monitor; stop; monitor"),
     ("mask changed between start and stop", "plain", "4 cidr_netmask=24",

@@ -24,7 +24,7 @@ ON_PATH = ("ip", "arping", "ipoibarping", "iptables", "iptables-legacy", "modpro
 PASSED_ON = ("ip", "nft")  # written down, then run
 IN_HA_BIN = ("send_arp", "send_ua")
 ACTION_TIMEOUT = 25  # seconds; with CRM_meta_timeout the agent is killed then, as by Pacemaker
-BACKGROUND_TIMEOUT = 15  # seconds, for what an action left running
+BACKGROUND_TIMEOUT = 5  # seconds, for what an action left running
 SYSCTLS = {"ipv6/conf/{}/accept_dad": "0", "ipv6/conf/{}/dad_transmits": "0",
            "ipv6/conf/{}/addr_gen_mode": "1", "ipv6/conf/{}/router_solicitations": "0"}
 ENVIRONMENT = {
@@ -220,6 +220,7 @@ def _settle():
     What does not end in time is killed; its command lines are returned.
     """
     deadline = time.monotonic() + BACKGROUND_TIMEOUT
+    pause = 0.002
     while time.monotonic() < deadline:
         _reap()
         parents = _parents()
@@ -231,7 +232,8 @@ def _settle():
         left = [pid for pid in parents if pid not in known and parents[pid] not in known - {1}]
         if not left:
             return []
-        time.sleep(0.002)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
     words = [_text("/proc/%d/cmdline" % pid).replace("\0", " ") for pid in left]
     for pid in left:
         os.kill(pid, signal.SIGKILL)

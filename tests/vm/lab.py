@@ -53,6 +53,14 @@ echo b >/proc/sysrq-trigger
 """
 
 
+_machines: list = []    # that run: each a Popen of qemu
+
+
+def seconds():
+    """What a machine is given: within CI's 10 minutes, unless a busy host grants it more."""
+    return int(os.environ.get("IPADDR2_VM_LIMIT", "540"))
+
+
 class NoMachine(Exception):
     """The machine cannot be had here; the text says why."""
 
@@ -256,10 +264,22 @@ def run(command, folders, seconds):
 
 def machine(argv, seconds, place):
     """Run qemu to its end; what it printed."""
-    try:
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, timeout=seconds).stdout
-    except subprocess.TimeoutExpired:
-        said = (place / "out").read_text(errors="replace")
-        raise TimeoutError("not done after %d s; the last words were:\n%s" % (
-            seconds, said[-2000:])) from None
+    # It is not to outlive this process.
+    with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True) as qemu:
+        _machines.append(qemu)
+        try:
+            return qemu.communicate(timeout=seconds)[0]
+        except subprocess.TimeoutExpired:
+            said = (place / "out").read_text(errors="replace")
+            raise TimeoutError("not done after %d s; the last words were:\n%s" % (
+                seconds, said[-2000:])) from None
+        finally:
+            qemu.kill()
+            _machines.remove(qemu)
+
+
+def power_off():
+    """End every machine that runs."""
+    for qemu in list(_machines):
+        qemu.kill()

@@ -1,22 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The iptables target CLUSTERIP on a kernel that has it: the shell agent and ours, step by step."""
 
-import json
 import os
-import pathlib
 import re
-import subprocess
 
 import pytest
 
 from tests.conftest import lacking
-from tests.vm import lab
+from tests.vm import ahead, lab
 from tests.vm.cases import CASES, split
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-SHELL = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2"
-#: Seconds for the machine: within CI's 10 minutes, unless a busy machine is given more.
-LIMIT = int(os.environ.get("IPADDR2_VM_LIMIT", "540"))
+LIMIT = lab.seconds()
 MAC = "77d26fe5f87e"        # printf '192.0.2.100 24 192.0.2.255\\n' | md5sum
 
 pytestmark = pytest.mark.slow
@@ -26,22 +20,12 @@ pytestmark = pytest.mark.slow
 def seen(need):
     """Agent ("shell", "ours") -> case -> what was seen after each step."""
     need("qemu-system-x86_64", "qemu-system-x86")
-    if not os.path.exists(SHELL):
+    if not os.path.exists(ahead.SHELL):
         lacking("the shell agent is not installed (package resource-agents)")
-    folders = [CHECKOUT / name for name in ("bin", "ipaddr2_py", "templates", "tests/vm",
-                                            "tests/netns")]
-    command = ["/usr/bin/python3", "-I", str(CHECKOUT / "tests/vm/guest.py"), "shell=" + SHELL,
-               "ours=%s" % (CHECKOUT / "bin/IPaddr2")]
-    subprocess.run(["/usr/bin/python3", "-m", "compileall", "-q", str(CHECKOUT / "ipaddr2_py")],
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)    # slow in there
     try:
-        status, out = lab.run(command, folders, LIMIT)
+        return ahead.result(LIMIT)
     except lab.NoMachine as problem:
         lacking("no machine with the target CLUSTERIP: %s" % problem)
-    found = {name: json.loads(text)
-             for name, text in re.findall(r"^seen (\w+) (.*)$", out, re.MULTILINE)}
-    assert status == 0 and set(found) == {"shell", "ours"}, out[-3000:]
-    return found
 
 
 def outcome(step):
