@@ -10,7 +10,6 @@ modules are imported here, since the agent is started with `python3 -IS`.
 
 import _signal
 import posix
-import select
 import time
 
 from .environment import (CHILD_ENV, ENV, find, is_file, is_link,  # noqa: F401
@@ -186,6 +185,8 @@ def _finish(started):
 
 def _read_streams(streams):
     """Read every stream to its end; True when the time limit came first."""
+    import select       # while the program that was started is at work
+
     poll = select.poll()
     size = 0
     for fd in streams:

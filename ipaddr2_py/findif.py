@@ -8,8 +8,8 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 import _socket
 
 from . import commands
-from .interface import (Unreadable, address_bytes, failure, in_network, ip_query, is_missing, link_query,
-                        parse_addresses)
+from .interface import (Unreadable, address_bytes, failure, in_network, ip_query, is_missing,
+                        link_query, parse_addresses)
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
 BITS = {"inet": 32, "inet6": 128}

@@ -7,9 +7,9 @@ One small function for each ip(8) command, and pure functions over what it print
 import _socket
 
 from . import commands, ocf
-from .ocf import (ENV, OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_true,
+from .ahead import held_query, ip_command
+from .ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_true,
                   ocf_log, ocf_run)
-
 FAMILIES = {"inet": _socket.AF_INET, "inet6": _socket.AF_INET6}
 
 
@@ -59,11 +59,6 @@ def in_network(ip, base, prefix):
         return False
     shift = 32 - prefix
     return int.from_bytes(first, "big") >> shift == int.from_bytes(second, "big") >> shift
-
-
-def ip_command():
-    """The words that start ip(8): IP2UTIL where set."""
-    return (ENV.get("IP2UTIL") or "ip").split()
 
 
 def ip_query(words):
@@ -120,11 +115,6 @@ def _is_ipsec(nic):
 def same_interface(printed, nic):
     """Whether `printed`, perhaps with @ and a link behind it, names the interface nic."""
     return printed == nic or printed.split("@")[0] == nic
-
-
-def held_query(family, ip):
-    """The words that ask `ip` where address `ip` is held."""
-    return ["-o", "-f", family, "addr", "show", "to", ip]
 
 
 def link_query(nic):

@@ -95,7 +95,9 @@ def watch(commands):
     commands.query_end = within(lambda words: "start " + " ".join(words[0].argv),
                                 commands.query_end)
     commands.detach = within(lambda _words: "fork, for the background", commands.detach)
-    real_poll = commands.select.poll
+    import select
+
+    real_poll = select.poll
 
     class Poll:
         """select.poll() that notes how long it waits."""
@@ -105,13 +107,7 @@ def watch(commands):
             self.register, self.unregister = poll.register, poll.unregister
             self.poll = within(waiting, poll.poll)
 
-    class Select:
-        """The module select, as far as the package uses it."""
-
-        poll = Poll
-        POLLIN = commands.select.POLLIN
-
-    commands.select = Select
+    select.poll = Poll
 
 
 def heard(event, words):

@@ -83,7 +83,8 @@ def test_lines_that_are_no_routes(text):
     assert findif.parse_local_network(text) is None
 
 
-@pytest.mark.parametrize("text", ["garbage", "RTNETLINK answers:", "\udcff", "192.0.2.0.1 dev eth0"])
+@pytest.mark.parametrize("text", [
+    "garbage", "RTNETLINK answers:", "\udcff", "192.0.2.0.1 dev eth0"])
 def test_lines_that_ip_does_not_print(text):
     with pytest.raises(interface.Unreadable):
         findif.parse_routes("192.0.2.0/24 dev eth0\n" + text, "inet")
@@ -309,7 +310,8 @@ def test_a_long_name_that_nobody_has(fp, host, captured):
     assert findif.resolve_nic("enp0s31f6-at-the-back") == ""
 
 
-@pytest.mark.parametrize("rc, text", [(1, ""), (255, ""), (0, ""), (0, "garbage\n1: ?\n"), (137, "")])
+@pytest.mark.parametrize("rc, text", [
+    (1, ""), (255, ""), (0, ""), (0, "garbage\n1: ?\n"), (137, "")])
 def test_a_long_name_where_ip_fails(fp, host, rc, text):
     fp.query("ip link show dev enp0s31f6-at-the-back", text, rc=rc)
     with pytest.raises(findif.FindifError) as problem:

@@ -20,6 +20,7 @@ TESTS = sorted((CHECKOUT / "tests").rglob("*.py"))
 FLOORS = [
     {"params", "environment", "libraries", "packets", "signals"},       # know nobody
     {"commands", "metadata"},
+    {"ahead"},
     {"ocf", "provider", "announce_cli"},
     {"interface", "pidfile", "trace"},
     {"findif", "announce"},
@@ -31,7 +32,7 @@ FLOORS = [
 
 #: What monitor, status and probe may load beyond what `python3 -IS` has loaded.
 HOT = {"ipaddr2_py"} | {"ipaddr2_py." + name for name in (
-    "agent", "vip", "findif", "interface", "ocf", "commands", "environment", "params",
+    "agent", "ahead", "vip", "findif", "interface", "ocf", "commands", "environment", "params",
     "signals")}
 SMALL = {"_socket", "select", "fcntl", "syslog", "errno", "gc"}
 

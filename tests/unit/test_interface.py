@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ipaddr2_py import interface, params
+from ipaddr2_py import commands, interface, params
 from ipaddr2_py.interface import Unreadable
 
 
@@ -206,7 +206,7 @@ def test_words_of_addr_add(fp, family, brd, label, given, words):
 
 
 def test_the_program_can_be_named(fp):
-    interface.ENV["IP2UTIL"] = "ip -s"
+    commands.ENV["IP2UTIL"] = "ip -s"
     assert interface.address_add_argv("inet", "IP", 8, "", "eth0", "", values()) == [
         "ip", "-s", "-f", "inet", "addr", "add", "IP/8", "dev", "eth0"]
 

@@ -265,7 +265,8 @@ def run(command, folders, seconds):
 def machine(argv, seconds, place):
     """Run qemu to its end; what it printed."""
     # It is not to outlive this process.
-    with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    argv = ["setpriv", "--pdeathsig", "KILL", *argv]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True) as qemu:
         _machines.append(qemu)
         try:
