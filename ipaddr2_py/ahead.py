@@ -39,9 +39,17 @@ def begin(argv, environ):
             ip = _socket.inet_ntop(_socket.AF_INET6, _socket.inet_pton(_socket.AF_INET6, text))
         except (OSError, ValueError):
             return              # no address: the agent will say so
-        commands.query_ahead(ip_command() + held_query("inet6", ip))
+        ask(held_query("inet6", ip))
     elif is_plain(text):
-        commands.query_ahead(ip_command() + held_query("inet", text))
+        ask(held_query("inet", text))
+
+
+def ask(words):
+    """Begin `ip WORDS`; where that fails the agent will see for itself, and say so."""
+    try:
+        commands.query_ahead(ip_command() + words)
+    except OSError:
+        pass
 
 
 def is_plain(text):

@@ -11,7 +11,8 @@ from . import commands, interface, ocf
 from .interface import same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
                   ocf_is_true, ocf_log, ocf_run)
-from .pidfile import drop_stale, is_alive, keep_pid, own_pid_file, pid_file, read_pid
+from .pidfile import (drop_stale, is_alive, keep_pid, own_pid_file, pid_file, read_pid,
+                      tell_to_end, wait_until_gone)
 
 DAD_LIMIT = 10.0            # seconds, as the shell agent waits
 DAD_POLL = 0.03             # seconds between two looks
@@ -33,9 +34,12 @@ def ha_bin():
 
 
 class Sending:
-    """One burst: program name, argv ([] for the built-in sender), count, log level, family."""
+    """One burst: program name, argv ([] for the built-in sender), count, log level, family.
 
-    __slots__ = ("vip", "program", "argv", "count", "level", "background")
+    substitute: the built-in sender stands in for a program that is missing.
+    """
+
+    __slots__ = ("vip", "program", "argv", "count", "level", "background", "substitute")
 
     def __init__(self, vip, count, level):
         self.vip = vip
@@ -44,6 +48,7 @@ class Sending:
         background = vip.params["arp_bg"]
         self.background = ocf_is_true(background) if background else vip.family == "inet"
         self.program, self.argv = choose_sender(vip, count)
+        self.substitute = self.program == "builtin" != vip.params["arp_sender"]
 
     def told(self):
         """The command that does this burst, to be pasted into a shell."""
@@ -140,7 +145,7 @@ def on_start(sending):
     if skip_cluster_ip(vip):
         return
     rc = announce(sending, vip.params["arp_repeat_after"])
-    if rc and vip.family == "inet6":
+    if rc and vip.family == "inet6" and not sending.substitute:
         ocf_exit_reason("the neighbours could not be told of %s: %s ended with %d"
                         % (vip.ip, sending.told(), rc))
         raise OcfExit(OCF_ERR_GENERIC)
@@ -173,6 +178,7 @@ def announce(sending, repeat_after):
         drop_stale(pid_file(sending.vip), sending.vip)
     announcer = None
     if sending.program == "builtin":
+        wait_until_gone(tell_to_end(pid_file(sending.vip), sending.vip))    # as send_arp does
         announcer = first_packet(sending)
         if announcer is None:
             return 1
@@ -186,10 +192,15 @@ def announce(sending, repeat_after):
     return rc
 
 
+def longest(sending):
+    """Seconds that a burst in the background may take."""
+    count, interval = int(sending.count[:6]), int(sending.vip.params["arp_interval"][:9])
+    return 60 + count * max(1.0, interval / 1000)
+
+
 def in_background(sending, announcer, repeat_after):
     """The detached child's work: the burst, and the one that repeats it."""
-    count, interval = int(sending.count[:6]), int(sending.vip.params["arp_interval"][:9])
-    commands.set_deadline(60 + count * max(1.0, interval / 1000))
+    commands.set_deadline(longest(sending))
     run_sender(sending, announcer)
     if ocf_is_decimal(repeat_after):
         repeat(sending, repeat_after)
@@ -197,12 +208,16 @@ def in_background(sending, announcer, repeat_after):
 
 def repeat(sending, repeat_after):
     """Announce once more after a while, if the address is still here."""
-    with own_pid_file(sending.vip):
-        time.sleep(int(repeat_after[:6]))
     vip = sending.vip
-    if any(same_interface(nic, vip.nic)
-           for nic in interface.find_interface(vip.family, vip.ip, vip.prefix)):
-        commands.set_deadline(60 + int(sending.count[:6]))
+    with own_pid_file(vip):
+        time.sleep(int(repeat_after[:6]))
+    commands.set_deadline(longest(sending))
+    try:
+        nics = interface.find_interface(vip.family, vip.ip, vip.prefix)
+    except interface.Unreadable as problem:
+        ocf_log("err", "%s is not announced again: %s" % (vip.ip, problem))
+        return
+    if any(same_interface(nic, vip.nic) for nic in nics):
         announcer = first_packet(sending) if sending.program == "builtin" else None
         run_sender(sending, announcer)
 
@@ -280,34 +295,47 @@ def run_builtin(sending, announcer):
 def wait_for_dad(vip):
     """Wait until the kernel knows that no other host has the IPv6 address, 10 s at most.
 
-    dadfailed takes the address away again and exits 1.
+    dadfailed takes the address away again and exits 1; so does an address that is gone, and
+    silence of `ip`.
     """
     end = time.monotonic() + min(DAD_LIMIT, commands.remaining() * 0.9)
     while True:
-        flags = dad_flags(vip)
+        try:
+            flags, problem = dad_flags(vip), ""
+        except interface.Unreadable as failed:
+            flags, problem = ["tentative"], str(failed)
         if "dadfailed" in flags:
-            ocf_log("err", "IPv6 address collision %s [DAD]" % vip.ip)
-            if ocf_run(interface.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
-                                                 "%s/%d" % (vip.ip, vip.prefix)]):
-                ocf_log("err", "Could not delete IPv6 address %s" % vip.ip)
-            ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
-            raise OcfExit(OCF_ERR_GENERIC)
+            take_duplicate_away(vip)
         if "tentative" not in flags or "optimistic" in flags:
             return
         if time.monotonic() > end:
-            ocf_log("warn", "IPv6 address %s: duplicate address detection has not ended, it is "
-                    "still tentative" % vip.ip)
-            return
+            break
         time.sleep(DAD_POLL)
+    if problem:
+        ocf_exit_reason("cannot tell whether another host has %s: %s" % (vip.ip, problem))
+        raise OcfExit(OCF_ERR_GENERIC)
+    ocf_log("warn", "IPv6 address %s: duplicate address detection has not ended, it is still "
+            "tentative" % vip.ip)
+
+
+def take_duplicate_away(vip):
+    """Delete an IPv6 address that another host has, and exit 1."""
+    ocf_log("err", "IPv6 address collision %s [DAD]" % vip.ip)
+    if ocf_run(interface.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
+                                         "%s/%d" % (vip.ip, vip.prefix)]):
+        ocf_log("err", "Could not delete IPv6 address %s" % vip.ip)
+    ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
+    raise OcfExit(OCF_ERR_GENERIC)
 
 
 def dad_flags(vip):
-    """The flags of the VIP on its interface, [] where it is not there."""
-    text = interface.ip_query(["-o", "-f", "inet6", "addr", "show", "dev", vip.nic,
-                               "to", "%s/%d" % (vip.ip, vip.prefix)]).out
-    try:
-        held = [held for held in interface.parse_addresses(text)
-                if held.ip == vip.ip and held.prefix == vip.prefix]
-    except interface.Unreadable:
-        return []
-    return held[0].flags if held else []
+    """The flags of the VIP on its interface; exits 1 where it is gone, raises Unreadable."""
+    words = ["-o", "-f", "inet6", "addr", "show", "dev", vip.nic,
+             "to", "%s/%d" % (vip.ip, vip.prefix)]
+    result = interface.ip_query(words)
+    held = [held for held in interface.read_held("inet6", vip.ip, result, words)
+            if held.prefix == vip.prefix]
+    if not held:
+        ocf_exit_reason("%s has gone again while duplicate address detection was waited for" % vip)
+        raise OcfExit(OCF_ERR_GENERIC)
+    return held[0].flags

@@ -19,6 +19,7 @@ from .signals import (Terminated, children, die_of, end_with_agent,  # noqa: F40
 
 #: Output kept of one program, in bytes; what comes after it is read and dropped.
 OUTPUT_LIMIT = 4 * 1024 * 1024
+LAST_LOOKS = 100    # every 2 ms, whether a program that was killed has ended
 
 _ahead: dict = {}   # queries begun before they are asked for
 #: What a detached child must not wait for, as it is the agent's.
@@ -68,9 +69,7 @@ def quoted(argv):
 
 
 def _quote(word):
-    plain = word.replace("_", "").replace("-", "").replace(".", "").replace("/", "")
-    plain = plain.replace(":", "").replace("=", "").replace("+", "").replace(",", "")
-    plain = plain.replace("@", "").replace("%", "")
+    plain = "".join(character for character in word if character not in "_-./:=+,@%")
     if word and plain.isascii() and (not plain or plain.isalnum()):
         return word
     return "'" + word.replace("'", "'\"'\"'") + "'"
@@ -117,7 +116,7 @@ def query_end(started, seconds=None):
     global _deadline
     if seconds is None:
         return _finish(started)
-    kept, _deadline = _deadline, time.monotonic() + min(seconds, remaining())
+    kept, _deadline = _deadline, time.monotonic() + seconds
     try:
         return _finish(started)
     finally:
@@ -232,7 +231,10 @@ def _status(status):
 def _kill(pid):
     try:
         posix.kill(pid, _signal.SIGKILL)
-        posix.waitpid(pid, 0)
+        for _ in range(LAST_LOOKS):         # one that sleeps in the kernel does not end: leave it
+            if posix.waitpid(pid, posix.WNOHANG)[0]:
+                break
+            time.sleep(0.002)
     except OSError:
         pass
     children.discard(pid)
@@ -291,7 +293,7 @@ def _run(path, argv):
     settings = {}
     if "return_cmd" in sh.Command._call_args:       # sh 2 takes text alone: a byte, a letter
         words = [word.decode("latin-1") for word in words]
-        settings = {"_encoding": "latin-1", "_return_cmd": True}
+        settings.update(_encoding="latin-1", _return_cmd=True)
     out, child_out = posix.pipe()
     null = posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC)
     group = posix.getpgid(0)
@@ -329,11 +331,14 @@ def _run(path, argv):
 
 def _wait_sh(sh, child, timed_out):
     """sh reaps its child itself: ask it, with the time limit kept; status, and if it was killed."""
-    pause = 0.0001
+    pause, looks = 0.0001, LAST_LOOKS
     while child.process.is_alive()[0]:
         timed_out = timed_out or not remaining()
         if timed_out:
             _end(child.pid)
+            pause, looks = 0.002, looks - 1
+            if not looks:
+                return 137, True
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
     children.discard(child.pid)

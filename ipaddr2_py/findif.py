@@ -265,8 +265,13 @@ def find_broadcast(nic, ip, src=""):
     """The broadcast address of the address on `nic` whose network holds the VIP, "" without one.
 
     Several: the route's source address first, then the longest prefix, then the first listed.
+    Raises Unreadable where `ip` fails.
     """
-    return parse_broadcast(ip_query(broadcast_query(nic)).out, ip, src)
+    words = broadcast_query(nic)
+    result = ip_query(words)
+    if result.rc and not is_missing(result):
+        raise Unreadable(failure(words, result))
+    return parse_broadcast(result.out, ip, src)
 
 
 def broadcast_query(nic):

@@ -10,6 +10,7 @@ from . import commands, ocf
 from .ahead import held_query, ip_command
 from .ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_true,
                   ocf_log, ocf_run)
+TRIES = 20                  # of a query that changes on the host interrupt
 FAMILIES = {"inet": _socket.AF_INET, "inet6": _socket.AF_INET6}
 
 
@@ -62,8 +63,21 @@ def in_network(ip, base, prefix):
 
 
 def ip_query(words):
-    """Run `ip WORDS`, which change nothing; a Result."""
-    return commands.query(ip_command() + words)
+    """Run `ip WORDS`, which change nothing; a Result.
+
+    Asked anew where addresses or routes changed meanwhile, so that some may be left out.
+    """
+    result = commands.query(ip_command() + words)
+    for _ in range(TRIES):
+        if not was_interrupted(result):
+            break
+        result = commands.query(ip_command() + words)
+    return result
+
+
+def was_interrupted(result):
+    """Whether `ip` says that its list may lack something: the kernel's changed while it read."""
+    return "Dump was interrupted" in result.err
 
 
 def ip_query_ahead(words):
@@ -130,12 +144,13 @@ def held_addresses(family, ip):
     return read_held(family, ip, ip_query(held_query(family, ip)))
 
 
-def read_held(family, ip, result):
-    """The Held addresses in the Result of a held_query()."""
-    if result.rc:
-        raise Unreadable(failure(held_query(family, ip), result))
-    return [held for held in parse_addresses(result.out)
-            if held.ip == ip and not _is_ipsec(held.nic)]
+def read_held(family, ip, result, words=()):
+    """The Held addresses in the Result of a held_query(), or of `ip WORDS` like that."""
+    held = [] if result.rc else [held for held in parse_addresses(result.out)
+                                 if held.ip == ip and not _is_ipsec(held.nic)]
+    if result.rc or not held and was_interrupted(result):
+        raise Unreadable(failure(list(words) or held_query(family, ip), result))
+    return held
 
 
 def find_interface(family, ip, prefix):
@@ -216,7 +231,8 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
         undo.pop()
     looking = commands.query_start(ip_command() + held_query(family, ip))
     up = link_up(nic) if rc == 0 else rc
-    held = read_held(family, ip, commands.query_end(looking))
+    seen = commands.query_end(looking)
+    held = held_addresses(family, ip) if was_interrupted(seen) else read_held(family, ip, seen)
     if not any(one.nic == nic and one.prefix == prefix for one in held):
         if rc == 0:
             ocf_log("err", "%s succeeded, but the address is not there" % commands.quoted(argv))
@@ -314,7 +330,8 @@ def restore_loopback(ip, params, note_stays=False):
     ocf_log("info", "restoring the loopback address %s" % " ".join(words))
     restored = False
     if words[0] == ip and words[1:] == ["32", "255.255.255.255", "lo"]:
-        restored = add_interface("inet", ip, 32, "255.255.255.255", "lo", "", params)
+        restored = add_interface("inet", ip, 32, "255.255.255.255", "lo", "",
+                                 dict(params, run_arping="false"))      # nobody else is on lo
     else:
         ocf_log("err", "%s does not hold what this agent writes; not restored" % path)
     if restored or not note_stays:

@@ -27,6 +27,7 @@ LOGGER_LIMIT = 1.0                  # seconds that a logging program may take
 AGENT_PID = posix.getpid()          # a background child logs in the agent's name
 _loggers: list = []                 # the logger(1) under way
 commands.of_the_agent.append(_loggers)
+_told: set = set()                  # what is said once alone
 _hanging: set = set()               # logging programs that did not end
 LOG_NAMES = {"crit": "CRIT", "err": "ERROR", "warn": "WARNING", "info": "INFO", "debug": "DEBUG"}
 
@@ -215,7 +216,7 @@ def _ha_logger(words):
 
 def _logged(started):
     """Wait for a logging program, but not for long, and for one that hangs once alone; its rc."""
-    result = commands.query_end(started, min(LOGGER_LIMIT, commands.remaining() / 4))
+    result = commands.query_end(started, min(LOGGER_LIMIT, max(0.2, commands.remaining() / 4)))
     if result.timed_out:
         _hanging.add(started.argv[0])
     return result.rc
@@ -271,6 +272,10 @@ def ocf_run(argv):
 def rsctmp(name):
     """Path of file `name` in HA_RSCTMP; the folder is made where it is missing."""
     folder = ENV["HA_RSCTMP"]
+    if folder == NO_FOLDER and NO_FOLDER not in _told:
+        _told.add(NO_FOLDER)
+        ocf_log("err", "HA_RSCTMP is a symbolic link, which is not followed: no pid file, note or "
+                "lock can be kept; name the folder itself")
     try:
         posix.mkdir(folder, 0o1755)
     except OSError:

@@ -44,6 +44,9 @@ class own_pid_file:
             posix.ftruncate(self.fd, 0)
             posix.write(self.fd, commands.to_bytes("%d\n%s\n" % (posix.getpid(), self.nic)))
         except OSError as problem:
+            if self.fd >= 0:        # somebody else's, for instance
+                posix.close(self.fd)
+                self.fd = -1
             ocf_log("warn", "no pid file %s (%s): stop will not find the sender"
                     % (self.path, problem.strerror))
         return self
@@ -154,7 +157,7 @@ def tell_to_end(path, vip):
     if not commands.is_file(path):
         return []
     pid = read_pid(path)
-    if is_alive(pid) and is_sender(pid, path, vip.ip):
+    if pid != posix.getpid() and is_alive(pid) and is_sender(pid, path, vip.ip):
         if not is_ours(pid, path, vip):
             return []
         kill(pid, SIGTERM)

@@ -4,7 +4,7 @@
 import posix
 
 from . import commands, interface
-from .findif import FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic
+from .findif import BITS, FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic
 from .interface import address_bytes, same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true,
                   ocf_log)
@@ -76,19 +76,24 @@ def stop_sender(vip):
     return pidfile.stop_sender(vip)
 
 
+def cannot_tell(vip, problem):
+    """The OcfExit of a stop that does not know what there is to remove."""
+    ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem.reason))
+    return OcfExit(OCF_ERR_GENERIC)
+
+
 def own_places(vip):
     """The Held addresses that stop removes; no route is needed to find them.
 
     Given nic and cidr_netmask narrow the choice.  Without nic every interface is searched, for the
-    node must not answer any more; but the loopback's own address, which LVS may need there, only
-    goes where findif, and so monitor, points to it.
+    node must not answer any more; but what LVS may need, the address on lo, or alone (/32, /128) on
+    another interface than the one that findif and so monitor points to, stays.
     """
     values = vip.params
     try:
         nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
     except FindifError as problem:
-        ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem.reason))
-        raise OcfExit(OCF_ERR_GENERIC) from None
+        raise cannot_tell(vip, problem) from None
     if values["nic"] and not nic:
         return []
     places = [held for held in held_or_exit(vip)
@@ -96,12 +101,16 @@ def own_places(vip):
               and vip.prefix in (-1, held.prefix)]
     if places and not commands.get_ready():
         ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
-    if nic or not any(held.nic == "lo" for held in places):
+    alone = BITS[vip.family]
+    if nic or not any(held.nic == "lo" or held.prefix == alone for held in places):
         return places
     proto = "" if bad_word(values["proto"]) else values["proto"]
     try:
         route = findif(vip.family, vip.ip, "", str(vip.prefix) if vip.prefix > 0 else "", proto)
         place = (route.nic, route.prefix)
-    except FindifError:
+    except FindifError as problem:
+        if problem.unreadable:
+            raise cannot_tell(vip, problem) from None
         place = ("", 0)
-    return [held for held in places if held.nic != "lo" or (held.nic, held.prefix) == place]
+    return [held for held in places if (held.nic, held.prefix) == place or held.nic != "lo" and (
+        held.prefix != alone or not place[0] or same_interface(held.nic, place[0]))]

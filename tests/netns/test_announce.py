@@ -119,6 +119,19 @@ def test_stop_ends_a_running_sender(pair, agent, asked):
     assert place(pair.node, VIP) == ""
 
 
+def test_a_refresh_takes_the_place_of_a_burst(pair, agent):
+    """As with send_arp: the one that runs is ended, and stop finds the one that took over."""
+    asked = {"ip": VIP, "arp_sender": "builtin", "arp_interval": 200}
+    agent("start", arp_count=100, **asked)
+    wait_until(lambda: list(agent.rsctmp.glob("send_arp-*")), 5, "the pid file")
+    assert agent("monitor", arp_count=100, arp_count_refresh=50, **asked).rc == 0
+    wait_until(lambda: len(processes(pair.node)) == 1, 5, "the first burst's end")
+    wait_until(lambda: list(agent.rsctmp.glob("send_arp-*")), 5, "the pid file")
+    assert agent("stop", **asked).rc == 0
+    wait_until(lambda: not processes(pair.node), 2, "the second burst's end")
+    assert list(agent.rsctmp.glob("send_arp-*")) == []
+
+
 def test_stop_leaves_a_foreign_process_alone(agent, request):
     agent("start", ip=VIP, arp_bg="false")
     foreign = subprocess.Popen(["sleep", "60"])

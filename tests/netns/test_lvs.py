@@ -67,6 +67,25 @@ def test_failed_start_restores_lo(pair, agent, hidden, rival, need):
     assert not (agent.rsctmp / VIP).exists()
 
 
+def test_failed_start_restores_lo_without_asking_around(pair, agent, hidden):
+    """The collision check has no business on lo, least of all where it is what failed."""
+    tools = agent.stand_in("arping", "echo 'ARPing 2.23, by Thomas Habets'; exit 1\n")
+    done = agent("start", ip=VIP, lvs_support="true", run_arping="true",
+                 env={"PATH": tools + ":/usr/sbin:/usr/bin:/sbin:/bin"})
+    assert done.rc == 5, done
+    assert place(pair.node, VIP) == "lo/32"
+    assert not (agent.rsctmp / VIP).exists()
+
+
+def test_an_address_alone_elsewhere_is_a_real_servers(two_nics, agent):
+    """LVS keeps it on a tunnel or a dummy interface as well: stop leaves it, served or not."""
+    ip(two_nics.node, "addr", "add", VIP + "/32", "dev", "eth1")
+    for action, rc in (("monitor", 7), ("stop", 0), ("start", 0), ("stop", 0)):
+        done = agent(action, ip=VIP)
+        assert done.rc == rc, done
+    assert place(two_nics.node, VIP) == "eth1/32"
+
+
 @pytest.mark.parametrize("content", ["", "rubbish\n", "192.0.2.50 32 x; lo -batch\n"])
 def test_stop_survives_a_spoilt_file(pair, agent, content):
     asked = {"ip": VIP, "lvs_support": "true"}

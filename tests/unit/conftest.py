@@ -64,6 +64,7 @@ def as_it_was(monkeypatch):
     monkeypatch.setattr(commands, "_deadline", None)
     monkeypatch.setattr(commands, "tracers", [])
     monkeypatch.setattr(ocf, "_hanging", set())
+    monkeypatch.setattr(ocf, "_told", set())
     before = dict(commands.ENV), dict(commands.CHILD_ENV)
     yield
     for number, handler in handlers.items():

@@ -49,3 +49,11 @@ def test_other_actions_ask_nothing_ahead(asked, words):
 @pytest.mark.parametrize("more", [{"network_namespace": "blue"}, {"unique_clone_address": "true"}])
 def test_not_where_it_may_be_another_question(asked, more):
     assert asked("monitor", ip="192.0.2.10", **more) == []
+
+
+def test_a_host_out_of_descriptors_is_the_agents_to_tell_of(asked, monkeypatch):
+    def none_left(_argv):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(commands, "query_ahead", none_left)
+    ahead.ask(["addr"])

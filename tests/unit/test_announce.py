@@ -5,7 +5,7 @@ import posix
 
 import pytest
 
-from ipaddr2_py import announce, commands
+from ipaddr2_py import announce, commands, ocf
 from tests.unit.scenes import DAD6, LINK, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
 
 IP6 = "2001:db8::e"
@@ -181,8 +181,8 @@ def test_a_second_round(fp, agent, scene, clock, still_here):
     if still_here:
         fp.query(scene.send_arp())
     begin = clock.now
-    assert agent("start", arp_repeat_after="30", **ON_ETH0).rc == 0
-    assert clock.now - begin >= 30
+    assert agent("start", arp_repeat_after="90", **ON_ETH0).rc == 0
+    assert clock.now - begin >= 90
     assert not scene.pid_file().exists()
 
 
@@ -221,6 +221,17 @@ def test_a_built_in_sender_that_fails(fp, agent, scene, clock, built_in, failing
     done = agent("start", arp_sender="builtin", **given)
     assert done.rc == code
     assert any(line.startswith("ERROR: Could not announce " + given["ip"]) for line in done.log)
+
+
+def test_a_substitute_that_fails_fails_no_start(fp, agent, scene, clock, built_in):
+    """Without send_ua the shell agent announces nothing, and its start succeeds."""
+    built_in.failing = ("open",)
+    (fp.folder / "send_ua").unlink()
+    scene.look6()
+    scene.add6()
+    fp.query(DAD6, scene.here6)
+    done = agent("start", **ON_ETH0_6)
+    assert done.rc == 0 and any(line.startswith("ERROR: Could not announce") for line in done.log)
 
 
 def test_the_command_that_is_logged_can_be_pasted(make_vip, clock, tmp_path):
@@ -268,7 +279,24 @@ def test_an_address_that_another_host_has(fp, agent, captured, scene, clock):
     assert done.rc == 1 and "2001:db8::dad" in done.reasons[0]
 
 
-@pytest.mark.parametrize("text", ["addr-inet6-to-1", "addr-inet-to-none", "addr-inet6-settled"])
-def test_nothing_to_wait_for(fp, make_vip, captured, text):
-    fp.query(DAD6, captured(text))
+def test_nothing_to_wait_for(fp, make_vip, captured):
+    fp.query(DAD6, captured("addr-inet6-settled"))
     announce.wait_for_dad(make_vip(ip=IP6, prefix=64))
+
+
+@pytest.mark.parametrize("text", ["addr-inet6-to-1", "addr-inet-to-none"])
+def test_an_address_that_is_gone_again(fp, make_vip, captured, text):
+    fp.query(DAD6, captured(text))
+    with pytest.raises(ocf.OcfExit) as left:
+        announce.wait_for_dad(make_vip(ip=IP6, prefix=64))
+    assert left.value.rc == 1
+
+
+def test_an_ip_that_does_not_tell_of_duplicates(fp, make_vip, clock):
+    begin = clock.now
+    fp.keep_last_process(True)
+    fp.register(DAD6.split(), returncode=2)
+    with pytest.raises(ocf.OcfExit) as left:
+        announce.wait_for_dad(make_vip(ip=IP6, prefix=64))
+    assert left.value.rc == 1 and 10 < clock.now - begin < 10.2
+    fp.twins.calls.clear()

@@ -30,6 +30,15 @@ def test_01_stop_where_the_address_is_on_several_interfaces(fp, agent, captured)
     assert agent("stop", ip="192.0.2.3").rc == 0
 
 
+def test_01_stop_where_the_routes_are_not_told(fp, agent):
+    """Without them it is not known whether the address on lo is the one to remove."""
+    fp.query("ip -o -f inet addr show to 127.0.0.50",
+             "1: lo    inet 127.0.0.50/8 scope host secondary lo\\       valid_lft forever\n")
+    fp.query("ip -o -f inet route list match 127.0.0.50 scope link", rc=2)
+    done = agent("stop", ip="127.0.0.50")
+    assert done.rc == 1 and "127.0.0.50" in done.reasons[0]
+
+
 @pytest.mark.parametrize("given", [
     {"arp_count": "0"}, {"iflabel": "much_too_long_a_label"}, {"preferred_lft": ""},
     {"arp_sender": "telepathy"}])

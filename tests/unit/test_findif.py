@@ -321,3 +321,14 @@ def test_a_long_name_where_ip_fails(fp, host, rc, text):
 
 def test_a_long_option_is_no_name(fp, host):
     assert findif.resolve_nic("-enp0s31f6-at-the-back") == ""
+
+
+@pytest.mark.parametrize("rc, err, known", [
+    (0, "", True), (1, 'Device "eth9" does not exist.', True), (2, "", False), (137, "", False)])
+def test_a_broadcast_that_cannot_be_told(fp, rc, err, known):
+    fp.query("ip -o -f inet addr show dev eth9", err=err, rc=rc)
+    if known:
+        assert findif.find_broadcast("eth9", "192.0.2.10") == ""
+    else:
+        with pytest.raises(interface.Unreadable):
+            findif.find_broadcast("eth9", "192.0.2.10")

@@ -148,6 +148,24 @@ def test_in_network_by_the_standard_library():
     assert not interface.in_network("192.0.2.1", "::1", 24)
 
 
+INTERRUPTED = "Dump was interrupted and may be inconsistent.\n"
+
+
+def test_an_interrupted_list_is_asked_for_again(fp, captured):
+    show = "ip -o -f inet addr show to 192.0.2.10"
+    fp.query(show, err=INTERRUPTED)
+    fp.query(show, err=INTERRUPTED)
+    fp.query(show, captured("addr-inet-to-10"))
+    assert len(interface.held_addresses("inet", "192.0.2.10")) == 1
+
+
+def test_a_list_that_is_always_interrupted_does_not_say_that_it_is_not_there(fp):
+    for _ in range(interface.TRIES + 1):
+        fp.query("ip -o -f inet addr show to 192.0.2.10", err=INTERRUPTED)
+    with pytest.raises(Unreadable):
+        interface.held_addresses("inet", "192.0.2.10")
+
+
 # --- links -----------------------------------------------------------------------------------
 
 

@@ -153,10 +153,13 @@ def test_a_folder_that_is_a_link_is_not_used(host, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to("there")
     commands.ENV["HA_RSCTMP"] = str(tmp_path / "link") + "/"
+    commands.ENV["HA_LOGFILE"] = str(tmp_path / "log")
     ocf.setup()
-    with pytest.raises(OSError):
-        ocf.write_file(ocf.rsctmp("name"), "text")
+    for _ in range(2):
+        with pytest.raises(OSError):
+            ocf.write_file(ocf.rsctmp("name"), "text")
     assert not list((tmp_path / "there").iterdir())
+    assert (tmp_path / "log").read_text().count("ERROR: HA_RSCTMP is a symbolic link") == 1
 
 
 def test_links_are_not_followed(tmp_path):
