@@ -330,8 +330,11 @@ def restore_loopback(ip, params, note_stays=False):
     ocf_log("info", "restoring the loopback address %s" % " ".join(words))
     restored = False
     if words[0] == ip and words[1:] == ["32", "255.255.255.255", "lo"]:
-        restored = add_interface("inet", ip, 32, "255.255.255.255", "lo", "",
-                                 dict(params, run_arping="false"))      # nobody else is on lo
+        place = ("inet", ip, 32, "255.255.255.255", "lo", "")
+        try:
+            restored = add_interface(*place, params)
+        except OcfExit:         # no arping to ask with; nobody else is on lo anyway
+            restored = add_interface(*place, dict(params, run_arping="false"))
     else:
         ocf_log("err", "%s does not hold what this agent writes; not restored" % path)
     if restored or not note_stays:
