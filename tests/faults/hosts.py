@@ -8,9 +8,8 @@ import pathlib
 import signal
 import subprocess
 import threading
-import time
 
-from tests.netns.agent import IP, Agent, Done
+from tests.netns.agent import IP, Agent
 from tests.netns.conftest import CHECKOUT
 from tests.netns.state import ip, processes, wait_until
 
@@ -25,39 +24,12 @@ HIDDEN = tuple(path for path in ("/usr/bin/arping", "/usr/bin/logger") if os.pat
 BECOME = 'echo $$ >"$agent"; for path in %s; do mount --bind /dev/null $path; done; exec "$@"'
 
 
-class Alone(Agent):
-    """An agent that leads a process group, as Pacemaker's do: what kills the group ends there."""
-
-    def start_process(self, action, stdout, stderr, inside=None, **parameters):
-        return subprocess.Popen(self.command(action, inside), stdin=subprocess.DEVNULL,
-                                stdout=stdout, stderr=stderr, start_new_session=True,
-                                env=self.environment(action, **parameters))
-
-
-class HostAgent(Alone):
+class HostAgent(Agent):
     """The agent of a Host; what the stand-ins replace is hidden from it."""
 
     def environment(self, action, env=None, **parameters):
         return dict(super().environment(action, env, **parameters),
                     agent=str(self.folder / "tools" / "agent"))
-
-    def log(self):
-        return text(self.logfile)
-
-    def __call__(self, action, inside=None, limit=40, **parameters):
-        """As Agent's, for output that need not be text; rc is -n where signal n ended it."""
-        before = len(self.log())
-        begin = time.monotonic()
-        paths = self.folder / "out", self.folder / "err"
-        with open(paths[0], "wb") as out, open(paths[1], "wb") as err:
-            process = self.start_process(action, out, err, inside, **parameters)
-            try:
-                rc = process.wait(limit)
-            finally:
-                process.kill()
-                process.wait()
-        return Done(rc, text(paths[0]), text(paths[1]), self.log()[before:],
-                    time.monotonic() - begin)
 
     #: Words that start the agent's program, such as those of strace(1).
     by = ()
@@ -66,14 +38,6 @@ class HostAgent(Alone):
         word = "monitor" if action == "probe" else action
         return [IP, "netns", "exec", inside or self.namespace, "/bin/sh", "-c",
                 BECOME % " ".join(HIDDEN), "sh", *self.by, self.program, word]
-
-
-def text(path):
-    """What a file holds, "" where there is none; bytes that are no text are shown as such."""
-    try:
-        return path.read_bytes().decode(errors="backslashreplace")
-    except FileNotFoundError:
-        return ""
 
 
 def batch_json(namespace, options, *lines):

@@ -13,6 +13,8 @@ import sys
 from ipaddr2_py import (agent, announce, clusterip, commands, findif, interface,  # noqa: F401
                         namespace, ocf, packets, pidfile, vip)
 
+from tests.clock import Clock
+
 from .words import text_of
 
 #: Audit events of what changes files; the first argument is a path.
@@ -38,20 +40,6 @@ class Outcome:
         self.err = self.log = ""
         self.calls = []
         self.faults = []
-
-
-class Clock:
-    """Stands for the module time: sleep() takes no time."""
-
-    def __init__(self, time):
-        self.now = 1000.0
-        self.strftime = time.strftime
-
-    def monotonic(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
 
 
 class Silent:
@@ -92,7 +80,7 @@ class Inside:
         commands._run, commands.detach, commands.replace = self._run, self._detach, self._replace
         commands.get_ready = lambda: True
         packets.Announcer = Silent
-        clock = Clock(agent.time if hasattr(agent, "time") else commands.time)
+        clock = Clock()
         for name, module in list(sys.modules.items()):
             if name.startswith("ipaddr2_py.") and hasattr(module, "time"):
                 module.time = clock

@@ -8,11 +8,13 @@ import pytest
 
 from tests.netns.state import everything, ip, place, processes, wait_until
 
-from .hosts import PROGRAM, Alone
+from tests.netns.agent import Agent
+
+from .hosts import PROGRAM
 from .test_files import BUILTIN, LO, VIP, VIP6, lifecycle
 
 
-class Mounted(Alone):
+class Mounted(Agent):
     """An agent for which HA_RSCTMP is a file system of 16 KiB, in a mount namespace of its own."""
 
     def __init__(self, namespace, folder, nsenter, holder):

@@ -17,7 +17,9 @@ from tests.netns.conftest import Pair
 from tests.netns.frames import Recorder, in_namespace
 from tests.netns.state import address, addresses, ip, place, processes, wait_until
 
-from .hosts import PROGRAM, SHELL_AGENT, Alone
+from tests.netns.agent import Agent
+
+from .hosts import PROGRAM, SHELL_AGENT
 
 VIP, VIP6 = "192.0.2.50", "2001:db8::50"
 OURS4, OURS6 = "192.0.2.1/24 brd +", "2001:db8::1/64 nodad"
@@ -54,7 +56,7 @@ def sides(netns, need, tmp_path, request):
             hosts.connect(nic, "eth0", ours=ours, theirs=theirs)
             folder = tmp_path / name
             folder.mkdir()
-            made.append(Side(name, Alone(program, hosts.node, folder), hosts))
+            made.append(Side(name, Agent(program, hosts.node, folder), hosts))
         return made
 
     if not pathlib.Path(SHELL_AGENT).exists():

@@ -13,8 +13,8 @@ IP = shutil.which("ip", path=PATH) or "ip"
 
 
 class Done:
-    """One run: rc, out and err (str), reason (of the last reason line, or ""), log (its own lines),
-    seconds (how long it took)."""
+    """One run: rc (-n where signal n ended it), out and err (str), reason (of the last reason line,
+    or ""), log (its own lines), seconds (how long it took)."""
 
     def __init__(self, rc, out, err, log, seconds):
         self.rc = rc
@@ -28,6 +28,14 @@ class Done:
     def __repr__(self):
         return "exit code %d after %.2f s\nstdout: %s\nstderr: %s\nlog:\n%s" % (
             self.rc, self.seconds, self.out, self.err, self.log)
+
+
+def text(path):
+    """What a file holds, "" where there is none; bytes that are no text are shown as such."""
+    try:
+        return path.read_bytes().decode(errors="backslashreplace")
+    except FileNotFoundError:
+        return ""
 
 
 class Agent:
@@ -63,7 +71,7 @@ class Agent:
 
     def log(self):
         """All that was logged so far."""
-        return self.logfile.read_text() if self.logfile.exists() else ""
+        return text(self.logfile)
 
     def start_process(self, action, stdout, stderr, inside=None, **parameters):
         """The run as a Popen, for tests that look at it while it runs."""
@@ -76,17 +84,16 @@ class Agent:
         # Into files: a background job that kept a pipe open would be waited for otherwise.
         before = len(self.log())
         begin = time.monotonic()
-        with open(self.folder / "out", "w+") as out, open(self.folder / "err", "w+") as err:
+        paths = self.folder / "out", self.folder / "err"
+        with open(paths[0], "wb") as out, open(paths[1], "wb") as err:
             process = self.start_process(action, out, err, inside, **parameters)
             try:
                 rc = process.wait(limit)
             finally:
                 process.kill()
                 process.wait()
-            seconds = time.monotonic() - begin
-            out.seek(0)
-            err.seek(0)
-            return Done(rc, out.read(), err.read(), self.log()[before:], seconds)
+        return Done(rc, text(paths[0]), text(paths[1]), self.log()[before:],
+                    time.monotonic() - begin)
 
     def stand_in(self, name, script, folder="bin"):
         """Write an executable shell script under `folder` and give the folder's path."""

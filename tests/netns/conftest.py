@@ -29,15 +29,16 @@ QUICK = {"ipv6/conf/{nic}/router_solicitation_delay": 0, "ipv6/conf/{nic}/router
 def netns_factory(need, request):
     """A function that makes a network namespace, named at random, and gives its name."""
     need("ip", "iproute2")
+    return lambda: new_namespace(request)
 
-    def make():
-        name = "ip2t-" + secrets.token_hex(4)
-        request.addfinalizer(lambda: remove(name))
-        subprocess.run(["ip", "netns", "add", name], check=True, timeout=20)
-        ip(name, "link", "set", "dev", "lo", "up")
-        return name
 
-    return make
+def new_namespace(request):
+    """Make a network namespace, named at random, which ends with the request; its name."""
+    name = "ip2t-" + secrets.token_hex(4)
+    request.addfinalizer(lambda: remove(name))
+    subprocess.run(["ip", "netns", "add", name], check=True, timeout=20)
+    ip(name, "link", "set", "dev", "lo", "up")
+    return name
 
 
 def remove(namespace):
@@ -86,9 +87,13 @@ def pair(netns, request):
 
     Both interfaces are eth0; `parametrize("pair", ["other"], indirect=True)` names the node's.
     """
-    hosts = Pair(netns(), netns(), getattr(request, "param", "eth0"))
-    hosts.connect(hosts.nic, "eth0",
-                  ours=("192.0.2.1/24 brd +", "2001:db8::1/64 nodad"),
+    return joined(netns, getattr(request, "param", "eth0"))
+
+
+def joined(make, nic="eth0"):
+    """The Pair of two namespaces that make() makes, with the addresses of `pair`."""
+    hosts = Pair(make(), make(), nic)
+    hosts.connect(nic, "eth0", ours=("192.0.2.1/24 brd +", "2001:db8::1/64 nodad"),
                   theirs=("192.0.2.2/24 brd +", "2001:db8::2/64 nodad"))
     return hosts
 

@@ -16,6 +16,7 @@ from pytest_subprocess.process_dispatcher import ProcessDispatcher
 
 from ipaddr2_py import agent as agent_module
 from ipaddr2_py import commands, environment, ocf, packets, params, vip
+from tests.clock import Clock
 from tests.unit.scenes import Scene
 from tests.unit.twins import Programs, Twins
 
@@ -185,20 +186,6 @@ class Announcer:
 
     def __exit__(self, *_problem):
         self.close()
-
-
-class Clock:
-    """A time module in which sleep() takes no time, and monotonic() goes on all the same."""
-
-    def __init__(self):
-        self.now = 1000.0
-        self.strftime = time.strftime
-
-    def monotonic(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from ipaddr2_py import metadata, params
+from tests.conftest import lacking
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 SCHEMA_11 = "/usr/share/pcs/data/ocf-1.1.rng"
@@ -57,7 +58,7 @@ def test_another_api_is_refused():
 def test_schema(need, tmp_path):
     xmllint = need("xmllint", "libxml2-utils")
     if not os.path.exists(SCHEMA_11):
-        pytest.skip("no %s (package pcs)" % SCHEMA_11)
+        lacking("no %s (package pcs)" % SCHEMA_11)
     path = tmp_path / "IPaddr2.xml"
     path.write_text(metadata.render(api="1.1"), encoding="utf-8")
     done = subprocess.run([xmllint, "--noout", "--relaxng", SCHEMA_11, str(path)],
