@@ -7,8 +7,8 @@ Function by function as the shell agent of ClusterLabs' resource-agents; README.
 import posix
 import sys
 
-from . import commands, interface, ocf, params
-from .interface import address_bytes, ip_command, same_interface
+from . import addresses, commands, ocf, params
+from .addresses import address_bytes, ip_command, same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED,
                   OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason,
                   ocf_is_decimal, ocf_is_true, ocf_log)
@@ -32,7 +32,9 @@ def ip_usage():
 
 def cached_metadata():
     """The metadata that were rendered when the package was built; "" in a checkout."""
-    return ocf.read_file(__file__.rpartition("/")[0] + "/IPaddr2.xml", 1 << 20)
+    from . import files
+
+    return files.read_file(__file__.rpartition("/")[0] + "/IPaddr2.xml", 1 << 20)
 
 
 def meta_data():
@@ -155,20 +157,11 @@ def ip_stop(vip):
         return stop.stop_address(vip)
 
 
-class no_lock:
-    """What an address that is not shared is locked with."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_problem):
-        return None
-
-
 def cluster_lock(vip):
     """A context manager: for Cluster IP, no other instance of the address is changed meanwhile."""
     if not vip.bucket:
-        return no_lock()
+        from . import files
+        return files.no_lock()
     from . import clusterip
     return clusterip.locked(vip)
 
@@ -184,7 +177,11 @@ def ip_status(vip):
 
 def link_failed(vip):
     """Whether check_link_status is asked for and the interface's link is down."""
-    return ocf_is_true(vip.params["check_link_status"]) and interface.link_is_down(vip.nic)
+    if not ocf_is_true(vip.params["check_link_status"]):
+        return False
+    from . import interface
+
+    return interface.link_is_down(vip.nic)
 
 
 def ip_monitor(vip):
@@ -250,9 +247,11 @@ def perform(action):
 
 
 def main(argv):
-    """Run the agent with argv = [program, action]; the exit code.  Never raises."""
+    """Run the agent with argv = [program, action]; the exit code.  Never raises.
+
+    The environment has been loaded (load_environment).
+    """
     try:
-        commands.load_environment(posix.environ)
         commands.end_with_agent()
         return outcome(argv[1] if len(argv) > 1 else "")
     except commands.Terminated as signal:
@@ -268,7 +267,7 @@ def outcome(action):
         rc = perform(action)
     except OcfExit as leaving:
         rc = leaving.rc
-    except interface.Unreadable as problem:
+    except addresses.Unreadable as problem:
         ocf_exit_reason("cannot tell how this host stands: %s" % problem)
         rc = OCF_ERR_GENERIC
     try:

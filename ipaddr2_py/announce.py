@@ -7,8 +7,8 @@ or where arp_sender=builtin asks for it.  Duplicate address detection is waited 
 
 import time
 
-from . import commands, interface, ocf
-from .interface import same_interface
+from . import addresses, commands, files, interface, log
+from .addresses import same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
                   ocf_is_true, ocf_log, ocf_run)
 from .pidfile import (drop_stale, is_alive, keep_pid, own_pid_file, pid_file, read_pid,
@@ -23,7 +23,7 @@ def ha_bin():
     """The folder of send_arp and send_ua: HA_BIN, ocf-directories' choice, or where they are."""
     if ENV.get("HA_BIN"):
         return ENV["HA_BIN"]
-    text = ocf.read_file(env("OCF_ROOT", "/usr/lib/ocf") + "/lib/heartbeat/ocf-directories")
+    text = files.read_file(env("OCF_ROOT", "/usr/lib/ocf") + "/lib/heartbeat/ocf-directories")
     for line in text.splitlines():
         if line.startswith(": ${HA_BIN:=") and line.rstrip().endswith("}"):
             return line.rstrip()[len(": ${HA_BIN:="):-1]
@@ -182,7 +182,7 @@ def announce(sending, repeat_after):
         announcer = first_packet(sending)
         if announcer is None:
             return 1
-    ocf.flush_log()             # what the child logs comes behind it
+    log.flush()             # what the child logs comes behind it
     if sending.background:
         commands.detach(lambda: in_background(sending, announcer, repeat_after))
         return 0
@@ -214,7 +214,7 @@ def repeat(sending, repeat_after):
     commands.set_deadline(longest(sending))
     try:
         nics = interface.find_interface(vip.family, vip.ip, vip.prefix)
-    except interface.Unreadable as problem:
+    except addresses.Unreadable as problem:
         ocf_log("err", "%s is not announced again: %s" % (vip.ip, problem))
         return
     if any(same_interface(nic, vip.nic) for nic in nics):
@@ -245,7 +245,7 @@ def run_program(sending):
         result = commands.query_end(started)
     finally:
         if sending.program != "send_arp" or not is_alive(read_pid(path)):
-            ocf.remove_file(path)
+            files.remove_file(path)
     return result.rc, result.out + result.err
 
 
@@ -302,7 +302,7 @@ def wait_for_dad(vip):
     while True:
         try:
             flags, problem = dad_flags(vip), ""
-        except interface.Unreadable as failed:
+        except addresses.Unreadable as failed:
             flags, problem = ["tentative"], str(failed)
         if "dadfailed" in flags:
             take_duplicate_away(vip)
@@ -321,7 +321,7 @@ def wait_for_dad(vip):
 def take_duplicate_away(vip):
     """Delete an IPv6 address that another host has, and exit 1."""
     ocf_log("err", "IPv6 address collision %s [DAD]" % vip.ip)
-    if ocf_run(interface.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
+    if ocf_run(addresses.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
                                          "%s/%d" % (vip.ip, vip.prefix)]):
         ocf_log("err", "Could not delete IPv6 address %s" % vip.ip)
     ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
@@ -332,8 +332,8 @@ def dad_flags(vip):
     """The flags of the VIP on its interface; exits 1 where it is gone, raises Unreadable."""
     words = ["-o", "-f", "inet6", "addr", "show", "dev", vip.nic,
              "to", "%s/%d" % (vip.ip, vip.prefix)]
-    result = interface.ip_query(words)
-    held = [held for held in interface.read_held("inet6", vip.ip, result, words)
+    result = addresses.ip_query(words)
+    held = [held for held in addresses.read_held("inet6", vip.ip, result, words)
             if held.prefix == vip.prefix]
     if not held:
         ocf_exit_reason("%s has gone again while duplicate address detection was waited for" % vip)

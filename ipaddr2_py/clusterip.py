@@ -8,9 +8,9 @@ whatever its settings are.  Changes are made while a lock is held.
 
 import posix
 
-from . import clusterip_share, interface, ocf
+from . import addresses, clusterip_share, files
+from .addresses import Unreadable, address_bytes
 from .clusterip_params import FIREWALLS, check_params   # noqa: F401
-from .interface import Unreadable, address_bytes
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, check_binary, env,
                   have_binary, ocf_exit_reason, ocf_is_probe, ocf_log)
 from .vip import STRICT
@@ -91,10 +91,10 @@ class locked:
     def __enter__(self):
         if address_bytes(self.vip.ip, self.vip.family) is None:
             return self             # stop of something that names no file
-        path = ocf.rsctmp("IPaddr2-CIP-" + self.vip.ip)
+        path = files.rsctmp("IPaddr2-CIP-" + self.vip.ip)
         try:
             while self.lock is None:
-                taken = ocf.lock(path).__enter__()
+                taken = files.lock(path).__enter__()
                 if is_current(taken):
                     self.lock = taken
                 else:
@@ -111,7 +111,7 @@ class locked:
         if self.lock is not None:
             import fcntl
 
-            ocf.remove_file(self.lock.path)
+            files.remove_file(self.lock.path)
             # A sender that was left in the background shares the descriptor, and with it the lock.
             fcntl.flock(self.lock.fd, fcntl.LOCK_UN)
             self.lock.__exit__()
@@ -214,7 +214,7 @@ def to_be_searched(vip):
 def stray_mac(vip):
     """(nic, mac) of the address as it is held, for want of a rule that tells; else ()."""
     try:
-        for held in interface.held_addresses(vip.family, vip.ip):
+        for held in addresses.held_addresses(vip.family, vip.ip):
             brd = vip.params["broadcast"] or held.brd
             digest = clusterip_share.derived_digest(vip.ip, held.prefix,
                                                     brd if vip.family == "inet" else "")

@@ -7,10 +7,10 @@ source address alone; it brings connection tracking along, and sets the packet t
 """
 
 from . import commands
+from .addresses import Unreadable
 from .clusterip_params import TABLES
 from .clusterip_share import Share, fits, is_joined, join, leave, wanted
 from .clusterip_target import after, change
-from .interface import Unreadable
 from .ocf import OCF_ERR_GENERIC, OcfExit, env, ocf_exit_reason, ocf_log, ocf_run
 
 BEFORE_ADDRESS = False      # the address goes first, or this node would answer for all others

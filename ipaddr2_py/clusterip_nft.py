@@ -9,9 +9,9 @@ settings.
 """
 
 from . import commands
+from .addresses import Unreadable, address_bytes
 from .clusterip_share import (Share, checksum_makeup, fits, is_joined, join, leave, mac_octets,
                               parse_seed, wanted)
-from .interface import Unreadable, address_bytes
 from .ocf import OCF_ERR_GENERIC, OcfExit, ocf_exit_reason, ocf_log, ocf_run
 
 BEFORE_ADDRESS = False      # the address goes first, or this node would answer for all others

@@ -7,7 +7,7 @@ written there with a + or - are added or removed, and it exists as long as a rul
 
 import posix
 
-from . import commands, ocf
+from . import commands, files
 from .clusterip_share import Share, fits, wanted
 from .ocf import (OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_log,
                   ocf_run)
@@ -38,7 +38,7 @@ def has_target():
 
 def _has_target():
     if posix.access(FOLDER, posix.F_OK) or \
-            "CLUSTERIP" in ocf.read_file("/proc/net/ip_tables_targets").split():
+            "CLUSTERIP" in files.read_file("/proc/net/ip_tables_targets").split():
         return True
     if kernel_version(posix.uname().release) >= (6, 3):
         return False
@@ -71,7 +71,7 @@ def look(vip):
     if vip.family != "inet" or not posix.access(buckets_file(vip.ip), posix.F_OK):
         return None
     share = Share()
-    share.buckets = parse_buckets(ocf.read_file(buckets_file(vip.ip)))
+    share.buckets = parse_buckets(files.read_file(buckets_file(vip.ip)))
     return share
 
 

@@ -12,7 +12,7 @@ import _signal
 import posix
 import time
 
-from .environment import (CHILD_ENV, ENV, find, is_file, is_link,  # noqa: F401
+from .environment import (CHILD_ENV, ENV, child_env_text, find, is_file, is_link,  # noqa: F401
                           load_environment, to_bytes)
 from .signals import (Terminated, children, die_of, end_with_agent,  # noqa: F401
                       ignore_termination, undisturbed)
@@ -145,7 +145,7 @@ class _Started:
         try:
             with undisturbed():
                 self.pid = posix.posix_spawn(
-                    path, [to_bytes(word) for word in argv], _bytes_env(), file_actions=actions,
+                    path, [to_bytes(word) for word in argv], CHILD_ENV, file_actions=actions,
                     setsigmask=(), setsigdef=(_signal.SIGPIPE,))
                 children.add(self.pid)
         except (OSError, ValueError):
@@ -156,10 +156,6 @@ class _Started:
         if not self.pid:
             posix.close(out)
             posix.close(err)
-
-
-def _bytes_env():
-    return {to_bytes(name): to_bytes(value) for name, value in CHILD_ENV.items()}
 
 
 def _finish(started):
@@ -305,7 +301,7 @@ def _run(path, argv):
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
     settings.update(_in=null, _out=child_out, _err=child_out, _tty_out=False, _bg=True,
-                    _bg_exc=False, _ok_code=range(256), _env=dict(CHILD_ENV),
+                    _bg_exc=False, _ok_code=range(256), _env=child_env_text(),
                     _new_session=False, _preexec_fn=in_child)
     child = None
     try:
@@ -394,4 +390,4 @@ def detach(work):
 
 def replace(argv):
     """Become another program, as the shell's exec does; raises OSError if it cannot be run."""
-    posix.execve(find(argv[0]), [to_bytes(word) for word in argv], _bytes_env())
+    posix.execve(find(argv[0]), [to_bytes(word) for word in argv], CHILD_ENV)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The environment that the agent was given, and the programs that it can find there."""
+"""What the agent was given: its environment, the programs found there, descriptors to write to."""
 
 import posix
 
 #: What PATH gets appended, as the shell agent's ocf-binaries does.
 USUAL_PATH = "/sbin:/bin:/usr/sbin:/usr/bin"
 
+AGENT_PID = posix.getpid()      # a background child logs in the agent's name
 ENV = {}            # names and values as str; filled by load_environment()
-CHILD_ENV = {}      # what children get
+CHILD_ENV = {}      # what children get, as bytes
 _found = {}         # find()'s memory
 
 
@@ -17,20 +18,26 @@ def load_environment(environ):
     Children run with LC_ALL=C and with the absolute folders of PATH alone, plus the usual ones.
     """
     ENV.clear()
+    CHILD_ENV.clear()
     for name, value in environ.items():
-        ENV[_text(name)] = _text(value)
+        if isinstance(name, bytes):
+            CHILD_ENV[name] = value
+            ENV[name.decode("utf-8", "surrogateescape")] = value.decode("utf-8", "surrogateescape")
+        else:
+            CHILD_ENV[to_bytes(name)] = to_bytes(value)
+            ENV[name] = value
     folders = (ENV.get("PATH", "") + ":" + USUAL_PATH).split(":")
     ENV["PATH"] = ":".join(folder for folder in folders if folder.startswith("/"))
     _found.clear()
-    CHILD_ENV.clear()
-    CHILD_ENV.update(ENV)
-    for name in ("LANG", "LANGUAGE"):
-        CHILD_ENV.pop(name, None)
-    CHILD_ENV["LC_ALL"] = "C"
+    CHILD_ENV.pop(b"LANG", None)
+    CHILD_ENV.pop(b"LANGUAGE", None)
+    CHILD_ENV.update({b"LC_ALL": b"C", b"PATH": to_bytes(ENV["PATH"])})
 
 
-def _text(value):
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+def child_env_text():
+    """CHILD_ENV as str, for a library that takes no bytes."""
+    return {name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+            for name, value in CHILD_ENV.items()}
 
 
 def to_bytes(text):
@@ -70,3 +77,13 @@ def is_file(path):
         return posix.stat(path).st_mode & 0o170000 == 0o100000
     except (OSError, ValueError):
         return False
+
+
+def write_all(fd, text):
+    """Write a whole text; a reader that is gone, or a full disk, does not matter here."""
+    data = to_bytes(text)
+    try:
+        while data:
+            data = data[posix.write(fd, data):]
+    except OSError:
+        pass

@@ -5,10 +5,8 @@ findif() asks `ip route list match` for the routes that hold the address; the pa
 functions over what `ip` prints.  On start and validate-all the parameters are checked first.
 """
 
-import _socket
-
 from . import commands
-from .interface import (Unreadable, address_bytes, failure, in_network, ip_query, is_missing,
+from .addresses import (Unreadable, address_bytes, failure, in_network, ip_query, is_missing,
                         link_query, parse_addresses)
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
@@ -131,6 +129,8 @@ def resolve_nic(nic):
     Names of up to 15 characters are settled by the kernel alone; longer ones are altnames, which
     take a command.  Raises FindifError where that fails.
     """
+    import _socket
+
     try:
         return _socket.if_indextoname(_socket.if_nametoindex(nic))
     except (OSError, ValueError, UnicodeError):

@@ -4,153 +4,11 @@
 One small function for each ip(8) command, and pure functions over what it prints.
 """
 
-import _socket
-
-from . import commands, ocf
-from .ahead import held_query, ip_command
+from . import commands, files
+from .addresses import (Unreadable, failure, held_addresses, held_query, ip_command, ip_query,
+                        is_missing, link_query, read_held, was_interrupted)
 from .ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_true,
                   ocf_log, ocf_run)
-TRIES = 20                  # of a query that changes on the host interrupt
-FAMILIES = {"inet": _socket.AF_INET, "inet6": _socket.AF_INET6}
-
-
-class Unreadable(Exception):
-    """What `ip` said cannot be relied on: it failed, or printed something else."""
-
-
-class Held:
-    """An address on an interface, as `ip -o addr show` prints it.
-
-    nic, ip, prefix (int), brd ("" without one), flags (words behind the scope), label (IPv4).
-    """
-
-    __slots__ = ("nic", "ip", "prefix", "brd", "flags")
-
-    def __init__(self, nic, ip, prefix, brd, flags):
-        self.nic = nic
-        self.ip = ip
-        self.prefix = prefix
-        self.brd = brd
-        self.flags = flags
-
-
-def address_bytes(text, family):
-    """The 4 or 16 bytes of an address, None where text is not one of that family."""
-    try:
-        return _socket.inet_pton(FAMILIES[family], text)
-    except (OSError, ValueError, UnicodeError):
-        return None
-
-
-def address_text(packed, family):
-    """The text of 4 or 16 address bytes, as `ip` prints it (RFC 5952 for IPv6)."""
-    return _socket.inet_ntop(FAMILIES[family], packed)
-
-
-def canonical(text, family):
-    """The address as `ip` prints it; text as it is where it is not one."""
-    packed = address_bytes(text, family)
-    return text if packed is None else address_text(packed, family)
-
-
-def in_network(ip, base, prefix):
-    """Whether IPv4 address `ip` lies in the network of base/prefix."""
-    first, second = address_bytes(ip, "inet"), address_bytes(base, "inet")
-    if first is None or second is None:
-        return False
-    shift = 32 - prefix
-    return int.from_bytes(first, "big") >> shift == int.from_bytes(second, "big") >> shift
-
-
-def ip_query(words):
-    """Run `ip WORDS`, which change nothing; a Result.
-
-    Asked anew where addresses or routes changed meanwhile, so that some may be left out.
-    """
-    result = commands.query(ip_command() + words)
-    for _ in range(TRIES):
-        if not was_interrupted(result):
-            break
-        result = commands.query(ip_command() + words)
-    return result
-
-
-def was_interrupted(result):
-    """Whether `ip` says that its list may lack something: the kernel's changed while it read."""
-    return "Dump was interrupted" in result.err
-
-
-def ip_query_ahead(words):
-    """Begin `ip WORDS`, which is soon to be asked for."""
-    commands.query_ahead(ip_command() + words)
-
-
-def failure(words, result):
-    """A sentence that tells how `ip WORDS` failed."""
-    return "%s ended with %d%s: %s" % (
-        commands.quoted(ip_command() + words), result.rc,
-        " at its time limit" if result.timed_out else "",
-        " ".join((result.err or result.out).split())[:200] or "no output")
-
-
-def parse_addresses(text):
-    """The Held addresses in the output of `ip -o -f inet|inet6 addr show`.
-
-    An address with a peer is left out: it is not what the agent adds, and the peer's is not here.
-    Raises Unreadable on a line that `ip` does not print.
-    """
-    addresses = []
-    for line in text.splitlines():
-        words = line.split("\\")[0].split()
-        if len(words) < 2 or not words[0].endswith(":") or not words[0][:-1].isdigit():
-            raise Unreadable("ip addr show printed: %s" % line[:80])
-        if len(words) < 4 or words[2] not in FAMILIES:
-            continue
-        ip, _, prefix = words[3].partition("/")
-        if not prefix.isdigit():
-            continue
-        scope = words.index("scope", 4) if "scope" in words[4:] else len(words)
-        brd = words[words.index("brd", 4) + 1] if "brd" in words[4:scope] else ""
-        flags = words[scope + 2:]
-        addresses.append(Held(words[1], ip, int(prefix), brd, flags))
-    return addresses
-
-
-def parse_served(text, ip, prefix):
-    """Names of the interfaces that hold ip/prefix; FreeS/WAN's ipsecN left out."""
-    return [held.nic for held in parse_addresses(text)
-            if held.ip == ip and held.prefix == prefix and not _is_ipsec(held.nic)]
-
-
-def _is_ipsec(nic):
-    return nic.startswith("ipsec") and nic[5:].isdigit()
-
-
-def same_interface(printed, nic):
-    """Whether `printed`, perhaps with @ and a link behind it, names the interface nic."""
-    return printed == nic or printed.split("@")[0] == nic
-
-
-def link_query(nic):
-    """The words that ask `ip` for the hardware of interface `nic`."""
-    return ["link", "show", "dev", nic]
-
-
-def held_addresses(family, ip):
-    """Every place where address `ip` (canonical) is held on this host, as Held objects.
-
-    Raises Unreadable where `ip` fails: silence would be taken for "not here".
-    """
-    return read_held(family, ip, ip_query(held_query(family, ip)))
-
-
-def read_held(family, ip, result, words=()):
-    """The Held addresses in the Result of a held_query(), or of `ip WORDS` like that."""
-    held = [] if result.rc else [held for held in parse_addresses(result.out)
-                                 if held.ip == ip and not _is_ipsec(held.nic)]
-    if result.rc or not held and was_interrupted(result):
-        raise Unreadable(failure(list(words) or held_query(family, ip), result))
-    return held
 
 
 def find_interface(family, ip, prefix):
@@ -170,11 +28,6 @@ def link_is_down(nic):
     if result.rc or "<" not in result.out:
         raise Unreadable(failure(words, result))
     return parse_link_state(result.out) in ("DOWN", "LOWERLAYERDOWN")
-
-
-def is_missing(result):
-    """Whether `ip link show dev NAME` failed because no interface has that name."""
-    return "does not exist" in result.err or "Cannot find device" in result.err
 
 
 def parse_link_state(text):
@@ -310,10 +163,10 @@ def remove_conflicting_loopback(ip, params):
     """Put the loopback's ip/32 aside, noted in HA_RSCTMP so that stop can restore it."""
     ocf_log("info", "removing the conflicting address %s/32 from lo" % ip)
     try:
-        ocf.write_file(ocf.rsctmp(ip), "%s 32 255.255.255.255 lo\n" % ip)
+        files.write_file(files.rsctmp(ip), "%s 32 255.255.255.255 lo\n" % ip)
     except OSError as problem:
         ocf_log("err", "could not note the address %s of lo in %s (%s); stop will not restore it"
-                % (ip, ocf.rsctmp(ip), problem.strerror))
+                % (ip, files.rsctmp(ip), problem.strerror))
     delete_interface("inet", ip, 32, "lo", params)
     delete_route(ip, "lo")
 
@@ -323,8 +176,8 @@ def restore_loopback(ip, params, note_stays=False):
 
     note_stays: where that fails, a later stop is to try again.
     """
-    path = ocf.rsctmp(ip)
-    words = ocf.read_file(path).split()
+    path = files.rsctmp(ip)
+    words = files.read_file(path).split()
     if not words:
         return
     ocf_log("info", "restoring the loopback address %s" % " ".join(words))
@@ -338,7 +191,7 @@ def restore_loopback(ip, params, note_stays=False):
     else:
         ocf_log("err", "%s does not hold what this agent writes; not restored" % path)
     if restored or not note_stays:
-        ocf.remove_file(path)
+        files.remove_file(path)
 
 
 def add_ipv6_addrlabel(ip, params):

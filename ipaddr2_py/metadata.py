@@ -23,6 +23,28 @@ EXIT_CODES = (
 )
 
 
+class Action:
+    """One action: timeout and interval in seconds; interval and depth are None where unused."""
+
+    __slots__ = ("name", "timeout", "interval", "depth")
+
+    def __init__(self, name, timeout, interval=None, depth=None):
+        self.name = name
+        self.timeout = timeout
+        self.interval = interval
+        self.depth = depth
+
+
+ACTIONS = (
+    Action("start", 20),
+    Action("stop", 20),
+    Action("status", 20, 10, 0),
+    Action("monitor", 20, 10, 0),
+    Action("meta-data", 5),
+    Action("validate-all", 20),
+)
+
+
 def templates_folder():
     """Return the folder of the templates: inside an installed package, beside it in a checkout."""
     package = os.path.dirname(os.path.abspath(__file__))
@@ -101,7 +123,7 @@ def _render(template, autoescape, **values):
     environment.filters.update(wrapped=wrapped, paragraphs=paragraphs, roff=roff)
     return environment.get_template(template).render(
         version=__version__, shortdesc=params.SHORTDESC, longdesc=params.LONGDESC,
-        actions=params.ACTIONS, **values)
+        actions=ACTIONS, **values)
 
 
 def _jinja2():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The one table of parameters and actions: code, metadata and manual page read it.
+"""The one table of parameters: code, metadata and manual page read it.
 
 Texts are paragraphs parted by an empty line; a line that starts with two spaces is an example,
 kept as it stands. This module is on the monitor's hot path: it imports nothing.
@@ -52,27 +52,6 @@ class Parameter:
         self.required = required
         self.unique = unique
 
-
-class Action:
-    """One action: timeout and interval in seconds; interval and depth are None where unused."""
-
-    __slots__ = ("name", "timeout", "interval", "depth")
-
-    def __init__(self, name, timeout, interval=None, depth=None):
-        self.name = name
-        self.timeout = timeout
-        self.interval = interval
-        self.depth = depth
-
-
-ACTIONS = (
-    Action("start", 20),
-    Action("stop", 20),
-    Action("status", 20, 10, 0),
-    Action("monitor", 20, 10, 0),
-    Action("meta-data", 5),
-    Action("validate-all", 20),
-)
 
 TABLE = (
     Parameter("ip", "string", None, "Virtual IPv4 or IPv6 address", """\

@@ -10,7 +10,7 @@ import posix
 import time
 from _signal import SIGKILL, SIGTERM
 
-from . import commands, ocf
+from . import commands, files
 from .ocf import ENV, ocf_is_decimal, ocf_log
 
 PROGRAMS = ("send_arp", "send_ua", "arping", "ipoibarping")
@@ -20,8 +20,8 @@ def pid_file(vip):
     """Where the id of a background sender is kept, so that stop finds it."""
     name = "send_arp-" + vip.ip
     if vip.namespace:
-        return ocf.rsctmp("%s-%s-%s" % (name, vip.nic, vip.namespace))
-    path = ocf.rsctmp(name)
+        return files.rsctmp("%s-%s-%s" % (name, vip.nic, vip.namespace))
+    path = files.rsctmp(name)
     pid = read_pid(path)
     if is_alive(pid) and is_sender(pid, path, vip.ip) and not is_ours(pid, path, vip):
         return "%s-%s" % (path, vip.nic)    # the same address is announced on another interface
@@ -53,14 +53,14 @@ class own_pid_file:
 
     def __exit__(self, *_problem):
         if self.fd >= 0:
-            ocf.remove_file(self.path)
+            files.remove_file(self.path)
             posix.close(self.fd)
 
 
 def keep_pid(path, pid):
     """Note the id of a sender that was just started."""
     try:
-        ocf.write_file(path, "%d\n" % pid)
+        files.write_file(path, "%d\n" % pid)
     except OSError as problem:
         ocf_log("warn", "no pid file %s (%s): stop will not find the sender"
                 % (path, problem.strerror))
@@ -68,14 +68,14 @@ def keep_pid(path, pid):
 
 def read_pid(path):
     """The process id in a pid file, 0 where there is none."""
-    words = ocf.read_file(path, 64).split()
+    words = files.read_file(path, 64).split()
     return int(words[0]) if words and ocf_is_decimal(words[0]) and 1 < int(words[0]) <= 2 ** 22 \
         else 0
 
 
 def is_alive(pid):
     """Whether process `pid` exists and has not ended."""
-    state = ocf.read_file("/proc/%d/stat" % pid).rpartition(")")[2].split() if pid else []
+    state = files.read_file("/proc/%d/stat" % pid).rpartition(")")[2].split() if pid else []
     return bool(state) and state[0] not in ("Z", "X")
 
 
@@ -93,12 +93,12 @@ def is_ours(pid, path, vip):
     """Whether process `pid` is a sender of this address on this interface (any where unknown)."""
     if not is_sender(pid, path, vip.ip):
         return False
-    return not vip.nic or vip.nic in command_line(pid) or vip.nic in ocf.read_file(path).split()
+    return not vip.nic or vip.nic in command_line(pid) or vip.nic in files.read_file(path).split()
 
 
 def command_line(pid):
     """The words that process `pid` was started with, [] where it is gone."""
-    return ocf.read_file("/proc/%d/cmdline" % pid).split("\0")[:-1] if pid else []
+    return files.read_file("/proc/%d/cmdline" % pid).split("\0")[:-1] if pid else []
 
 
 def is_locked(path):
@@ -170,7 +170,7 @@ def tell_to_end(path, vip):
 def warn_and_remove(path, vip):
     """Remove a pid file that is out of date."""
     ocf_log("warn", "%s names no running sender of %s; it is removed" % (path, vip.ip))
-    ocf.remove_file(path)
+    files.remove_file(path)
 
 
 def wait_until_gone(ending):
@@ -184,7 +184,7 @@ def wait_until_gone(ending):
             if time.monotonic() > begin + 1.0:
                 kill(pid, SIGKILL)
             time.sleep(0.003)
-        ocf.remove_file(path)
+        files.remove_file(path)
 
 
 def kill(pid, number):

@@ -6,7 +6,7 @@ Function by function what is in the shell agent's ip_start.
 
 import time
 
-from . import announce, commands, interface
+from . import addresses, announce, commands, interface
 from .findif import broadcast_query, find_broadcast
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, ocf_exit_reason,
                   ocf_is_true, ocf_log)
@@ -15,12 +15,12 @@ from .vip import held_or_exit
 
 def look_ahead(vip):
     """Begin what start is going to ask for, all at once."""
-    interface.ip_query_ahead(interface.held_query(vip.family, vip.ip))
+    addresses.ip_query_ahead(addresses.held_query(vip.family, vip.ip))
     if vip.family == "inet":
         if not vip.params["broadcast"]:
-            interface.ip_query_ahead(broadcast_query(vip.nic))
+            addresses.ip_query_ahead(broadcast_query(vip.nic))
         if not vip.params["arp_sender"] and not vip.nic.startswith("lo"):
-            interface.ip_query_ahead(interface.link_query(vip.nic))
+            addresses.ip_query_ahead(addresses.link_query(vip.nic))
 
 
 def set_broadcast(vip):
@@ -74,7 +74,7 @@ def start_address(vip, status, undo):
         try:
             added = interface.add_interface(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
                                             vip.label, vip.params, undo)
-        except interface.Unreadable as problem:
+        except addresses.Unreadable as problem:
             ocf_log("err", str(problem))
             added = False
         if not added:

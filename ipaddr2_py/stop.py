@@ -3,9 +3,9 @@
 
 import posix
 
-from . import commands, interface
+from . import addresses, commands, interface
+from .addresses import address_bytes, same_interface
 from .findif import BITS, FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic
-from .interface import address_bytes, same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true,
                   ocf_log)
 from .vip import bad_word, held_or_exit
@@ -40,7 +40,7 @@ def stop_address(vip):
     if places and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
         try:
             interface.restore_loopback(vip.ip, vip.params)
-        except interface.Unreadable as problem:     # the VIP is gone, which is what matters
+        except addresses.Unreadable as problem:     # the VIP is gone, which is what matters
             ocf_log("err", "cannot tell whether lo has %s again: %s" % (vip.ip, problem))
     return OCF_SUCCESS
 

@@ -5,7 +5,9 @@ import posix
 import time
 
 from . import commands
-from .ocf import ENV, env, log_tag, ocf_log, write_all
+from .environment import ENV, write_all
+from .log import log_tag
+from .ocf import env, ocf_log
 
 
 def start_trace(action):

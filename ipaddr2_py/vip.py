@@ -4,9 +4,9 @@
 The steps of the shell agent's ip_init, each of which fills in its part of a Vip or exits.
 """
 
-from . import commands, interface
+from . import addresses, commands
+from .addresses import address_bytes, address_text, canonical
 from .findif import FindifError, check_params, findif, maybe_convert_dotted_quad, resolve_nic
-from .interface import address_bytes, address_text, canonical
 from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
                   ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
 
@@ -123,7 +123,7 @@ def find_place(vip):
             check_params(vip.family, values["ip"], values["nic"], netmask, values["broadcast"])
         nic = resolve_nic(values["nic"]) or values["nic"] if values["nic"] else ""
         if vip.action not in STRICT and address_bytes(vip.ip, vip.family):
-            interface.ip_query_ahead(interface.held_query(vip.family, vip.ip))
+            addresses.ip_query_ahead(addresses.held_query(vip.family, vip.ip))
         route = findif(vip.family, vip.ip, nic, netmask, values["proto"])
     except FindifError as problem:
         ocf_log("err", problem.reason)
@@ -176,7 +176,7 @@ def is_octet(text):
 def held_or_exit(vip):
     """held_addresses() of the VIP; exit 1 with a reason where `ip` cannot be relied on."""
     try:
-        return interface.held_addresses(vip.family, vip.ip)
-    except interface.Unreadable as problem:
+        return addresses.held_addresses(vip.family, vip.ip)
+    except addresses.Unreadable as problem:
         ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem))
         raise OcfExit(OCF_ERR_GENERIC) from None

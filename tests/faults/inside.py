@@ -92,8 +92,8 @@ class Inside:
         self.logfile.write_bytes(b"")
         os.ftruncate(self.fds[1], 0)
         os.lseek(self.fds[1], 0, os.SEEK_SET)
-        posix.environ = {os.fsencode(name): os.fsencode(value)
-                         for name, value in environment.items()}
+        commands.load_environment({os.fsencode(name): os.fsencode(value)
+                                   for name, value in environment.items()})
         sys.argv = ["/ocf/IPaddr2", action]
         outcome = self.outcome = Outcome()
         try:

@@ -205,7 +205,7 @@ sys.path.insert(0, %r)
 from ipaddr2_py import commands, ocf
 commands.set_deadline(float(sys.argv[2]))
 try:
-    with ocf.lock(sys.argv[1]):
+    with files.lock(sys.argv[1]):
         print("locked", flush=True)
         sys.stdin.read()
 except OSError as problem:

@@ -15,7 +15,7 @@ import pytest
 from pytest_subprocess.process_dispatcher import ProcessDispatcher
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import commands, environment, ocf, packets, params, vip
+from ipaddr2_py import commands, environment, files, log, packets, params, vip
 from tests.clock import Clock
 from tests.unit.scenes import Scene
 from tests.unit.twins import Programs, Twins
@@ -64,8 +64,8 @@ def as_it_was(monkeypatch):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(commands, "_deadline", None)
     monkeypatch.setattr(commands, "tracers", [])
-    monkeypatch.setattr(ocf, "_hanging", set())
-    monkeypatch.setattr(ocf, "_told", set())
+    monkeypatch.setattr(log, "_hanging", set())
+    monkeypatch.setattr(files, "_told", set())
     before = dict(commands.ENV), dict(commands.CHILD_ENV)
     yield
     for number, handler in handlers.items():
@@ -125,18 +125,18 @@ def agent(fp, host, tmp_path, capfd, monkeypatch):
         values = dict(programs_environment(tmp_path), OCF_RESKEY_CRM_meta_interval=interval)
         values.update(("OCF_RESKEY_" + name, str(value)) for name, value in parameters.items())
         values.update(env or {})
-        monkeypatch.setattr(posix, "environ", {
+        commands.load_environment({
             name.encode(): value.encode("utf-8", "surrogateescape")
             for name, value in values.items() if value is not None})
         argv = ["/ocf/IPaddr2", "monitor" if action == "probe" else action]
         monkeypatch.setattr(sys, "argv", argv)
-        log = tmp_path / "log"
-        log.unlink(missing_ok=True)
+        logfile = tmp_path / "log"
+        logfile.unlink(missing_ok=True)
         capfd.readouterr()
         rc = agent_module.main(argv)
         out, err = capfd.readouterr()
         return Done(rc, out, err,
-                    log.read_text("utf-8", "surrogateescape") if log.exists() else "")
+                    logfile.read_text("utf-8", "surrogateescape") if logfile.exists() else "")
 
     return run
 

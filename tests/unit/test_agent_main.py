@@ -35,7 +35,7 @@ def test_unknown_actions(agent, action):
 
 
 def test_no_action(agent, host):
-    host.setattr(posix, "environ", {})
+    commands.load_environment({})
     assert agent_module.main(["IPaddr2"]) == 3
 
 

@@ -22,14 +22,15 @@ def folders(tmp_path):
 def test_bytes_and_text_are_taken():
     load_environment({b"A": b"\xc3\xa9\xff", "B": "\u00e9"})
     assert (ENV["A"], ENV["B"]) == ("\u00e9\udcff", "\u00e9")
-    assert to_bytes(ENV["A"]) == b"\xc3\xa9\xff"
+    assert to_bytes(ENV["A"]) == CHILD_ENV[b"A"] == b"\xc3\xa9\xff"
+    assert CHILD_ENV[b"B"] == b"\xc3\xa9"
 
 
 def test_the_one_before_is_forgotten(folders):
     load_environment({"PATH": str(folders / "one"), "X": "1"})
     assert find("first")
     load_environment({"PATH": str(folders / "two")})
-    assert "X" not in ENV and "X" not in CHILD_ENV
+    assert "X" not in ENV and b"X" not in CHILD_ENV
     assert not find("first") and find("second")
 
 
@@ -37,12 +38,13 @@ def test_the_one_before_is_forgotten(folders):
     (None, ""), ("", ""), ("/a:/b", "/a:/b:"), (".:/a::b:../c:/d", "/a:/d:"), (":", "")])
 def test_path_has_absolute_folders_and_the_usual_ones(path, expected):
     load_environment({} if path is None else {"PATH": path})
-    assert ENV["PATH"] == CHILD_ENV["PATH"] == expected + "/sbin:/bin:/usr/sbin:/usr/bin"
+    assert ENV["PATH"] == CHILD_ENV[b"PATH"].decode() == expected + "/sbin:/bin:/usr/sbin:/usr/bin"
 
 
 def test_childrens_language():
     load_environment({"LANG": "de_DE", "LANGUAGE": "de", "LC_ALL": "de_DE", "LC_TIME": "de_DE"})
-    assert CHILD_ENV == {"LC_ALL": "C", "LC_TIME": "de_DE", "PATH": environment.USUAL_PATH}
+    assert CHILD_ENV == {b"LC_ALL": b"C", b"LC_TIME": b"de_DE",
+                         b"PATH": environment.USUAL_PATH.encode()}
 
 
 @pytest.mark.parametrize("name, found", [

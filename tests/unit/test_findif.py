@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ipaddr2_py import findif, interface
+from ipaddr2_py import addresses, findif
 from ipaddr2_py.findif import Route
 
 
@@ -86,7 +86,7 @@ def test_lines_that_are_no_routes(text):
 @pytest.mark.parametrize("text", [
     "garbage", "RTNETLINK answers:", "\udcff", "192.0.2.0.1 dev eth0"])
 def test_lines_that_ip_does_not_print(text):
-    with pytest.raises(interface.Unreadable):
+    with pytest.raises(addresses.Unreadable):
         findif.parse_routes("192.0.2.0/24 dev eth0\n" + text, "inet")
 
 
@@ -330,5 +330,5 @@ def test_a_broadcast_that_cannot_be_told(fp, rc, err, known):
     if known:
         assert findif.find_broadcast("eth9", "192.0.2.10") == ""
     else:
-        with pytest.raises(interface.Unreadable):
+        with pytest.raises(addresses.Unreadable):
             findif.find_broadcast("eth9", "192.0.2.10")

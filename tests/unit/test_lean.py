@@ -18,8 +18,8 @@ CAPTURED = CHECKOUT / "tests" / "data" / "ip"
 
 #: Beyond what `python3 -IS` has loaded: small modules written in C, and the agent's own.
 ALLOWED = {"_socket", "errno", "gc", "fcntl", "select", "syslog", "ipaddr2_py"} | {
-    "ipaddr2_py." + name for name in ("agent", "ahead", "commands", "environment", "findif",
-                                      "interface", "ocf", "params", "signals", "vip")}
+    "ipaddr2_py." + name for name in ("addresses", "agent", "commands", "environment", "findif",
+                                      "ocf", "params", "signals", "vip")}
 PROGRAMS = 3        # the agent itself, and two questions
 
 #: Family -> address, its interface and prefix, what `ip` says of its routes, and of itself.

@@ -103,7 +103,7 @@ def test_manual_page_names_everything():
     assert '.TH OCF_IPADDR2PY_IPADDR2 7 "2025-01-31" "ipaddr2_py %s"' % __version__ in page
     assert re.findall(r"^\.B ([a-z_0-9]+)$", page, re.MULTILINE)[:len(params.TABLE)] == [
         p.name for p in params.TABLE]
-    for action in params.ACTIONS:
+    for action in metadata.ACTIONS:
         assert "\n.B %s\n" % action.name.replace("-", "\\-") in page
 
 

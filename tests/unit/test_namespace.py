@@ -65,10 +65,10 @@ def test_the_agent_runs_inside(fp, agent, blue, action, rc):
                  **ON_ETH0)
     assert (done.rc, done.reasons) == (rc, [])
     # It is told where it is, not sent there again; nothing has been counted up yet.
-    assert commands.CHILD_ENV["OCF_RESKEY_network_namespace"] == ""
-    assert commands.CHILD_ENV["IPADDR2_NAMESPACE"] == "blue"
-    assert commands.CHILD_ENV["OCF_RESKEY_ip"] == "192.0.2.10"
-    assert commands.CHILD_ENV["OCF_RESKEY_CRM_meta_clone"] == "2"
+    assert commands.CHILD_ENV[b"OCF_RESKEY_network_namespace"] == b""
+    assert commands.CHILD_ENV[b"IPADDR2_NAMESPACE"] == b"blue"
+    assert commands.CHILD_ENV[b"OCF_RESKEY_ip"] == b"192.0.2.10"
+    assert commands.CHILD_ENV[b"OCF_RESKEY_CRM_meta_clone"] == b"2"
 
 
 @pytest.mark.parametrize("called, path", [
@@ -77,8 +77,8 @@ def test_the_agent_runs_inside(fp, agent, blue, action, rc):
 def test_it_is_found_again(fp, blue, host, tmp_path, called, path):
     host.chdir(tmp_path)
     fp.replace(["ip", "netns", "exec", "blue", path.replace("HERE", str(tmp_path)), "stop"])
-    environ = dict(commands.ENV, OCF_RESKEY_network_namespace="blue", OCF_RESKEY_ip="192.0.2.10")
-    host.setattr(posix, "environ", environ)
+    commands.load_environment(dict(commands.ENV, OCF_RESKEY_network_namespace="blue",
+                                   OCF_RESKEY_ip="192.0.2.10"))
     host.setattr(sys, "argv", [called, "stop"])
     assert agent_module.main(sys.argv) == 0
 

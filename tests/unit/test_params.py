@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ipaddr2_py import params
+from ipaddr2_py import metadata, params
 
 # name, type, default: the manual page's parameters in its order, then the newer ones.
 SPECIFIED = (
@@ -88,7 +88,7 @@ def test_other_variables_are_left_alone():
 
 
 def test_the_actions():
-    assert [(a.name, a.timeout, a.interval, a.depth) for a in params.ACTIONS] == [
+    assert [(a.name, a.timeout, a.interval, a.depth) for a in metadata.ACTIONS] == [
         ("start", 20, None, None),
         ("stop", 20, None, None),
         ("status", 20, 10, 0),

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The package's own importer: compiled modules that are up to date, and nothing else."""
+
+import compileall
+import os
+import pathlib
+import py_compile
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+#: Who loaded the module vip, and what its function configured() does when it is told to.
+PROGRAM = """
+import sys
+sys.path.insert(0, %r)
+import ipaddr2_py
+sys.meta_path.insert(0, ipaddr2_py.Compiled)
+from ipaddr2_py import vip
+print(getattr(vip.__spec__.loader, "__name__", type(vip.__spec__.loader).__name__))
+print(getattr(vip, "EDITED", "as it was"), vip.__file__, vip.__cached__, vip.__package__)
+"""
+
+
+@pytest.fixture(name="package")
+def fixture_package(tmp_path):
+    """A copy of the package, compiled; its folder."""
+    shutil.copytree(CHECKOUT / "ipaddr2_py", tmp_path / "__init__" / "ipaddr2_py",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    package = tmp_path / "__init__" / "ipaddr2_py"
+    compileall.compile_dir(str(package), quiet=1)
+    return package
+
+
+def loaded(package):
+    """[loader, edited or not, file, compiled file, package] of the module vip."""
+    done = subprocess.run([sys.executable, "-IS", "-c", PROGRAM % str(package.parent)], text=True,
+                          capture_output=True, timeout=60)
+    assert done.stderr == ""
+    return done.stdout.replace("as it was", "as-it-was").split()
+
+
+def cached(package):
+    (path,) = (package / "__pycache__").glob("vip.*.pyc")
+    return path
+
+
+def test_what_is_compiled_is_taken(package):
+    assert loaded(package) == ["Compiled", "as-it-was", str(package / "vip.py"),
+                               str(cached(package)), "ipaddr2_py"]
+
+
+def edit(package, text, keep_time=False):
+    path = package / "vip.py"
+    before = path.stat()
+    path.write_text(path.read_text() + text)
+    seconds = 0 if keep_time else 10
+    os.utime(path, (before.st_atime, before.st_mtime + seconds))
+
+
+def test_a_source_that_is_newer_is_read(package):
+    edit(package, "EDITED = 'edited'\n")
+    assert loaded(package)[:2] == ["SourceFileLoader", "edited"]
+    assert loaded(package)[:2] == ["Compiled", "edited"]        # Python has compiled it anew
+
+
+def test_a_source_of_the_same_time_and_another_size_is_read(package):
+    edit(package, "EDITED = 'edited'\n", keep_time=True)
+    assert loaded(package)[:2] == ["SourceFileLoader", "edited"]
+
+
+def test_another_versions_is_not_taken(package):
+    data = cached(package).read_bytes()
+    cached(package).write_bytes(b"\0\0\r\n" + data[4:])
+    assert loaded(package)[0] == "SourceFileLoader"
+
+
+def test_what_is_checked_by_hash_is_left_to_python(package):
+    py_compile.compile(str(package / "vip.py"),
+                       invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+    assert loaded(package)[0] == "SourceFileLoader"
+
+
+@pytest.mark.parametrize("length", [0, 1, 15])
+def test_a_header_that_is_cut_off_is_not_taken(package, length):
+    cached(package).write_bytes(cached(package).read_bytes()[:length])
+    assert loaded(package)[0] == "SourceFileLoader"
+
+
+def test_nothing_compiled_at_all(package):
+    shutil.rmtree(package / "__pycache__")
+    assert loaded(package)[0] == "SourceFileLoader"
+
+
+def test_other_modules_are_not_its_own(package):
+    program = ("import sys; sys.path.insert(0, %r); import ipaddr2_py\n"
+               "for name in ('ipaddr2_py', 'ipaddr2_py.none', 'ipaddr2_py.vip.x', 'json', 'vip'):\n"
+               "    assert ipaddr2_py.Compiled.find_spec(name) is None, name" % str(package.parent))
+    subprocess.run([sys.executable, "-IS", "-c", program], check=True, timeout=60)
+
+
+def test_a_fault_is_told_with_its_line(package):
+    edit(package, "\n\ndef fail():\n    raise ValueError('here')\n")
+    loaded(package)
+    program = PROGRAM % str(package.parent) + "vip.fail()\n"
+    done = subprocess.run([sys.executable, "-IS", "-c", program], text=True, capture_output=True,
+                          timeout=60)
+    assert done.stdout.startswith("Compiled")
+    assert "raise ValueError('here')" in done.stderr and str(package / "vip.py") in done.stderr

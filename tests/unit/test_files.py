@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Notes and locks in HA_RSCTMP."""
+
+import os
+import posix
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from ipaddr2_py import commands, files, ocf
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def test_writing_a_file(tmp_path):
+    path = str(tmp_path / "file")
+    for text in ("a long text\n", "short", "\u00e9\udcff"):
+        files.write_file(path, text)
+        assert files.read_file(path) == text
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert files.read_file(path, 2) == "\u00e9"
+
+
+def test_a_file_is_written_as_a_whole_or_not_at_all(fp, host, tmp_path, monkeypatch):
+    def no_room(_fd, _data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.posix, "write", no_room)
+    with pytest.raises(OSError):
+        files.write_file(str(tmp_path / "file"), "text")
+    monkeypatch.undo()
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_fifo_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError):
+        files.write_file(str(tmp_path / "fifo"), "text")
+
+
+def test_a_folder_that_is_a_link_is_not_used(host, tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    commands.ENV["HA_RSCTMP"] = str(tmp_path / "link") + "/"
+    commands.ENV["HA_LOGFILE"] = str(tmp_path / "log")
+    ocf.setup()
+    for _ in range(2):
+        with pytest.raises(OSError):
+            files.write_file(files.rsctmp("name"), "text")
+    assert not list((tmp_path / "there").iterdir())
+    assert (tmp_path / "log").read_text().count("ERROR: HA_RSCTMP is a symbolic link") == 1
+
+
+def test_links_are_not_followed(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "link").symlink_to("precious")
+    with pytest.raises(OSError):
+        files.write_file(str(tmp_path / "link"), "x")
+    with pytest.raises(OSError):
+        with files.lock(str(tmp_path / "link")):
+            pass
+    assert files.read_file(str(tmp_path / "link")) == ""
+    assert files.remove_file(str(tmp_path / "link"))
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_what_cannot_be_read_is_empty(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo", tmp_path / "none", "a\0b"):
+        assert files.read_file(str(path)) == ""
+
+
+def test_removing(fp, host, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert files.remove_file(str(tmp_path / "file"))
+    assert files.remove_file(str(tmp_path / "file"))
+    assert not files.remove_file(str(tmp_path / "rsctmp"))
+    assert "WARNING: could not remove" in (tmp_path / "log").read_text()
+
+
+def test_the_folder_of_state_is_made(tmp_path):
+    commands.load_environment({"HA_RSCTMP": str(tmp_path / "state")})
+    mask = os.umask(0)
+    try:
+        assert files.rsctmp("x") == str(tmp_path / "state/x")
+    finally:
+        os.umask(mask)
+    assert os.stat(tmp_path / "state").st_mode & 0o7777 == 0o1755
+
+
+# --- locks -----------------------------------------------------------------------------------
+
+
+def test_one_at_a_time(fp, host, tmp_path):
+    path, order = str(tmp_path / "lock"), []
+
+    def second():
+        with files.lock(path):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with files.lock(path):
+        thread.start()
+        end = time.monotonic() + 5
+        while not (tmp_path / "log").exists() and time.monotonic() < end:
+            time.sleep(0.002)       # it tells that it waits
+        order.append("first")
+    thread.join(5)
+    assert order == ["first", "second"]
+    assert "INFO: waiting for the lock " + path in (tmp_path / "log").read_text()
+
+
+def test_a_lock_is_released_by_an_exception(tmp_path):
+    path = str(tmp_path / "lock")
+    commands.set_deadline(1)
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            with files.lock(path):
+                raise KeyError
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_waiting_has_an_end(fp, host, tmp_path):
+    path = str(tmp_path / "lock")
+    commands.set_deadline(0.05)
+    before = len(os.listdir("/proc/self/fd"))
+    with files.lock(path):
+        with pytest.raises(TimeoutError):
+            with files.lock(path):
+                pass
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_lock_ends_with_its_holder(tmp_path):
+    """Children do not inherit it, and the kernel releases it however the holder ends."""
+    path = tmp_path / "lock"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", "import sys, subprocess\nfrom ipaddr2_py import commands, files\n"
+         "commands.load_environment({'PATH': '/usr/bin:/bin'})\n"
+         "with files.lock(sys.argv[1]):\n    started = commands.query_start(['sleep', '60'])\n"
+         "    print(started.pid, flush=True)\n    sys.stdin.read()", str(path)],
+        cwd=os.path.dirname(os.path.dirname(files.__file__)),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = int(holder.stdout.readline())
+    try:
+        holder.kill()
+        holder.communicate()
+        commands.set_deadline(2)
+        with files.lock(str(path)):
+            assert os.path.exists("/proc/%d" % child)
+    finally:
+        posix.kill(child, 9)
