@@ -24,46 +24,41 @@ def main(argv, environ):
     return agent.main(argv)
 
 
-class Compiled:
-    """An importer (see importlib.abc) of this package's modules that are compiled already.
+class Compiled(type(__spec__.loader)):      # type: ignore[misc]
+    """An importer (see importlib.abc) of this package's modules, Python's own but for the search.
 
-    It takes about half the time that Python's own takes for them, which is all that it is for.
+    It takes about half the time where a module is compiled already, which is all that it is for.
     Whatever is not as usual it leaves to Python's: a module that is not compiled, or changed since,
     or compiled in another way or by another version.
     """
 
     @classmethod
     def find_spec(cls, name, _path=None, _target=None):
-        """The ModuleSpec of a module whose compiled form is up to date, else None."""
+        """The ModuleSpec of a module of this package, None for others."""
         package, _, last = name.rpartition(".")
         if package != __name__ or not __spec__.cached:
             return None
         source = last.join(__file__.rsplit("__init__", 1))
-        cached = last.join(__spec__.cached.rsplit("__init__", 1))
+        if not posix.access(source, posix.R_OK):
+            return None
+        loader = cls(name, source)
+        spec = type(__spec__)(name, loader, origin=source)
+        spec.has_location = True
+        spec.cached = loader.cached = last.join(__spec__.cached.rsplit("__init__", 1))
+        return spec
+
+    def get_code(self, fullname):
+        """The module's code, from its compiled form where that is up to date."""
         try:
-            told = posix.stat(source)
-            fd = posix.open(cached, posix.O_RDONLY | posix.O_CLOEXEC)
+            told = posix.stat(self.path)
+            fd = posix.open(self.cached, posix.O_RDONLY | posix.O_CLOEXEC)
             data = posix.read(fd, LARGEST)
             posix.close(fd)
         except OSError:
-            return None
+            return super().get_code(fullname)
         if len(data) == LARGEST or data[:16] != header(told):
-            return None
-        spec = type(__spec__)(name, cls, origin=source,     # type: ignore[arg-type]
-                              loader_state=data)
-        spec.has_location = True
-        spec.cached = cached
-        return spec
-
-    @staticmethod
-    def create_module(_spec):
-        """None: an ordinary module."""
-
-    @staticmethod
-    def exec_module(module):
-        """Run the module's code in it."""
-        data, module.__spec__.loader_state = module.__spec__.loader_state, None
-        exec(marshal.loads(memoryview(data)[16:]), module.__dict__)
+            return super().get_code(fullname)
+        return marshal.loads(memoryview(data)[16:])
 
 
 def header(told):
