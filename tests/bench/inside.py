@@ -138,5 +138,8 @@ builtins.__import__ = noted_import
 time.sleep = within(waiting, real_sleep)
 posix._exit = reported_exit
 with open(agent, encoding="utf-8") as source:
-    code = compile(source.read(), agent, "exec")
-exec(code, {"__name__": "__main__", "__file__": agent})
+    text = source.read()
+# Not compile(), which makes Python's classes of syntax trees first; leave() is where #! was.
+enter("compile " + agent.rpartition("/")[2])
+exec("leave()" + text[text.index("\n"):], {"__name__": "__main__", "__file__": agent,
+                                           "leave": leave})
