@@ -15,10 +15,10 @@ def main(argv, environ):
     A monitor's first question is under way before the rest of the agent is loaded.
     """
     sys.meta_path.insert(0, Compiled)
-    from . import addresses, environment
+    from . import ahead, environment
 
     environment.load_environment(environ)
-    addresses.ask_ahead(argv)
+    ahead.begin(argv)
     from . import agent
 
     return agent.main(argv)
@@ -39,9 +39,11 @@ class Compiled(type(__spec__.loader)):      # type: ignore[misc]
         if package != __name__ or not __spec__.cached:
             return None
         source = last.join(__file__.rsplit("__init__", 1))
-        if not posix.access(source, posix.R_OK):
-            return None
         loader = cls(name, source)
+        try:
+            loader.header = header(posix.stat(source))
+        except OSError:
+            return None
         spec = type(__spec__)(name, loader, origin=source)
         spec.has_location = True
         spec.cached = loader.cached = last.join(__spec__.cached.rsplit("__init__", 1))
@@ -50,13 +52,12 @@ class Compiled(type(__spec__.loader)):      # type: ignore[misc]
     def get_code(self, fullname):
         """The module's code, from its compiled form where that is up to date."""
         try:
-            told = posix.stat(self.path)
             fd = posix.open(self.cached, posix.O_RDONLY | posix.O_CLOEXEC)
             data = posix.read(fd, LARGEST)
             posix.close(fd)
         except OSError:
             return super().get_code(fullname)
-        if len(data) == LARGEST or data[:16] != header(told):
+        if len(data) == LARGEST or data[:16] != self.header:
             return super().get_code(fullname)
         return marshal.loads(memoryview(data)[16:])
 
@@ -64,8 +65,8 @@ class Compiled(type(__spec__.loader)):      # type: ignore[misc]
 def header(told):
     """The first 16 bytes of an up-to-date compiled module (PEP 552), told = stat of its source.
 
-    The interpreter's magic number, no flags, time and size of the source; b"" where unknown.
+    The interpreter's magic number, no flags, time and size of the source.
     """
-    magic = getattr(sys.modules.get("_frozen_importlib_external"), "MAGIC_NUMBER", b"")
+    magic = getattr(sys.modules.get("_frozen_importlib_external"), "MAGIC_NUMBER", b"none")
     time, size = int(told.st_mtime) & 0xffffffff, told.st_size & 0xffffffff
-    return magic and magic + bytes(4) + (size << 32 | time).to_bytes(8, "little")
+    return magic + bytes(4) + (size << 32 | time).to_bytes(8, "little")

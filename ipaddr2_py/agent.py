@@ -7,8 +7,9 @@ Function by function as the shell agent of ClusterLabs' resource-agents; README.
 import posix
 import sys
 
-from . import addresses, commands, ocf, params
-from .addresses import address_bytes, ip_command, same_interface
+from . import addresses, commands, ocf, params, waiting
+from .addresses import same_interface
+from .ahead import address_bytes, ip_command
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED,
                   OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason,
                   ocf_is_decimal, ocf_is_true, ocf_log)
@@ -230,7 +231,7 @@ def perform(action):
         ip_usage()
         ocf_exit_reason("unknown action [%s]; usage lists the known ones" % action)
         return OCF_ERR_UNIMPLEMENTED
-    commands.set_deadline(WORK * action_timeout(), SPARE * action_timeout())
+    waiting.set_deadline(WORK * action_timeout(), SPARE * action_timeout())
     if ocf_is_true(ENV.get("OCF_TRACE_RA") or ENV.get("OCF_RESKEY_trace_ra", "")):
         from . import trace
         trace.start_trace(action)

@@ -7,7 +7,7 @@ or where arp_sender=builtin asks for it.  Duplicate address detection is waited 
 
 import time
 
-from . import addresses, commands, files, interface, log
+from . import addresses, ahead, commands, files, interface, log, waiting
 from .addresses import same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
                   ocf_is_true, ocf_log, ocf_run)
@@ -200,7 +200,7 @@ def longest(sending):
 
 def in_background(sending, announcer, repeat_after):
     """The detached child's work: the burst, and the one that repeats it."""
-    commands.set_deadline(longest(sending))
+    waiting.set_deadline(longest(sending))
     run_sender(sending, announcer)
     if ocf_is_decimal(repeat_after):
         repeat(sending, repeat_after)
@@ -211,7 +211,7 @@ def repeat(sending, repeat_after):
     vip = sending.vip
     with own_pid_file(vip):
         time.sleep(int(repeat_after[:6]))
-    commands.set_deadline(longest(sending))
+    waiting.set_deadline(longest(sending))
     try:
         nics = interface.find_interface(vip.family, vip.ip, vip.prefix)
     except addresses.Unreadable as problem:
@@ -279,8 +279,8 @@ def run_builtin(sending, announcer):
     with own_pid_file(sending.vip), announcer:
         for _ in range(int(sending.count[:6]) - 1):
             time.sleep(min(int(sending.vip.params["arp_interval"][:9]) / 1000,
-                           commands.remaining()))
-            if not commands.remaining():
+                           waiting.remaining()))
+            if not waiting.remaining():
                 return 1, "ended at the time limit"
             try:
                 announcer.send()
@@ -298,7 +298,7 @@ def wait_for_dad(vip):
     dadfailed takes the address away again and exits 1; so does an address that is gone, and
     silence of `ip`.
     """
-    end = time.monotonic() + min(DAD_LIMIT, commands.remaining() * 0.9)
+    end = time.monotonic() + min(DAD_LIMIT, waiting.remaining() * 0.9)
     while True:
         try:
             flags, problem = dad_flags(vip), ""
@@ -321,8 +321,8 @@ def wait_for_dad(vip):
 def take_duplicate_away(vip):
     """Delete an IPv6 address that another host has, and exit 1."""
     ocf_log("err", "IPv6 address collision %s [DAD]" % vip.ip)
-    if ocf_run(addresses.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
-                                         "%s/%d" % (vip.ip, vip.prefix)]):
+    if ocf_run(ahead.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
+                                     "%s/%d" % (vip.ip, vip.prefix)]):
         ocf_log("err", "Could not delete IPv6 address %s" % vip.ip)
     ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
     raise OcfExit(OCF_ERR_GENERIC)

@@ -9,7 +9,8 @@ whatever its settings are.  Changes are made while a lock is held.
 import posix
 
 from . import addresses, clusterip_share, files
-from .addresses import Unreadable, address_bytes
+from .addresses import Unreadable
+from .ahead import address_bytes
 from .clusterip_params import FIREWALLS, check_params   # noqa: F401
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, check_binary, env,
                   have_binary, ocf_exit_reason, ocf_is_probe, ocf_log)

@@ -9,7 +9,8 @@ settings.
 """
 
 from . import commands
-from .addresses import Unreadable, address_bytes
+from .addresses import Unreadable
+from .ahead import address_bytes
 from .clusterip_share import (Share, checksum_makeup, fits, is_joined, join, leave, mac_octets,
                               parse_seed, wanted)
 from .ocf import OCF_ERR_GENERIC, OcfExit, ocf_exit_reason, ocf_log, ocf_run

@@ -6,7 +6,7 @@ What the three backends have in common.  On the monitor's path: posix and small 
 
 import posix
 
-from . import addresses
+from . import ahead
 from .findif import find_broadcast
 from .ocf import ocf_is_decimal, ocf_log, ocf_run
 
@@ -174,7 +174,7 @@ def join(nic, mac):
 
     A network card drops the frames of groups that nobody joined, and so does a macvlan.
     """
-    argv = addresses.ip_command() + ["maddress", "add", mac.lower(), "dev", nic]
+    argv = ahead.ip_command() + ["maddress", "add", mac.lower(), "dev", nic]
     ocf_log("info", " ".join(argv))
     return ocf_run(argv) == 0
 
@@ -183,4 +183,4 @@ def leave(nic, mac):
     """Undo join(), where it was done; whether the interface no longer receives that MAC."""
     if not nic or not mac or not is_joined(nic, mac):
         return True
-    return ocf_run(addresses.ip_command() + ["maddress", "delete", mac.lower(), "dev", nic]) == 0
+    return ocf_run(ahead.ip_command() + ["maddress", "delete", mac.lower(), "dev", nic]) == 0

@@ -7,7 +7,7 @@ written there with a + or - are added or removed, and it exists as long as a rul
 
 import posix
 
-from . import commands, files
+from . import commands, files, waiting
 from .clusterip_share import Share, fits, wanted
 from .ocf import (OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_log,
                   ocf_run)
@@ -104,7 +104,7 @@ def change(argv):
 
     while True:
         rc = ocf_run(argv)
-        if rc != BUSY or not commands.remaining():
+        if rc != BUSY or not waiting.remaining():
             return rc
         time.sleep(0.05)
 

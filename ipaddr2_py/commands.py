@@ -2,65 +2,24 @@
 """The only door to other programs: query() reads, run() changes, detach() leaves a child behind.
 
 query() starts a program directly, for it is the monitor's hot path; run() goes through the sh
-library, imported on first use.  Both give a Result and never raise for what the program did:
-a non-zero status is data, 127 a missing program, 126 one that cannot be executed, 128+n a signal
-(137 also for one that was ended at the time limit, see Result.timed_out).  Only posix and small C
-modules are imported here, since the agent is started with `python3 -IS`.
+library, imported on first use.  Both give a Result (waiting.py) and never raise for
+what the program did: a non-zero status is data, 127 a missing program, 126 one that cannot be
+executed, 128+n a signal (137 also for one that was ended at the time limit).  Only posix and small
+C modules are imported here, since the agent is started with `python3 -IS`.
 """
 
 import _signal
 import posix
-import time
 
 from .environment import (CHILD_ENV, ENV, child_env_text, find, is_file, is_link,  # noqa: F401
                           load_environment, to_bytes)
 from .signals import (Terminated, children, die_of, end_with_agent,  # noqa: F401
                       ignore_termination, undisturbed)
 
-#: Output kept of one program, in bytes; what comes after it is read and dropped.
-OUTPUT_LIMIT = 4 * 1024 * 1024
-LAST_LOOKS = 100    # every 2 ms, whether a program that was killed has ended
-
 _ahead: dict = {}   # queries begun before they are asked for
 #: What a detached child must not wait for, as it is the agent's.
 of_the_agent: list = [children, _ahead]
-_deadline = None    # on the monotonic clock
-_spare = 0.0        # seconds behind it, for taking back what failed
 tracers: list = []    # callables that take a text, while OCF_TRACE_RA is on (trace.py)
-
-
-class Result:
-    """What a program did: rc (exit status), out and err (str), timed_out (bool)."""
-
-    __slots__ = ("rc", "out", "err", "timed_out")
-
-    def __init__(self, rc, out="", err="", timed_out=False):
-        self.rc = rc
-        self.out = out
-        self.err = err
-        self.timed_out = timed_out
-
-
-def set_deadline(seconds, spare=0.0):
-    """From now on every child must end within `seconds`; `spare` more are there in need."""
-    global _deadline, _spare
-    _deadline = time.monotonic() + seconds
-    _spare = spare
-
-
-def use_spare_time():
-    """Let children have the spare time as well: what failed is taken back."""
-    global _deadline, _spare
-    if _deadline is not None:
-        _deadline = max(_deadline, time.monotonic()) + _spare
-    _spare = 0.0
-
-
-def remaining():
-    """Seconds that a child may still take, never negative; 20 where no deadline was set."""
-    if _deadline is None:
-        return 20.0
-    return max(0.0, _deadline - time.monotonic())
 
 
 def quoted(argv):
@@ -80,7 +39,7 @@ def _quote(word):
 
 def query(argv):
     """Run a program that changes nothing; its Result, stdout and stderr apart."""
-    return _finish(_ahead.pop(tuple(argv), None) or _Started(argv))
+    return query_end(_ahead.pop(tuple(argv), None) or _Started(argv))
 
 
 def query_ahead(argv):
@@ -92,18 +51,9 @@ def query_ahead(argv):
 def drop_ahead():
     """End the queries that were begun ahead and not asked for."""
     while _ahead:
-        started = _ahead.popitem()[1]
-        if started.pid:
-            _kill(started.pid)
-            for fd in started.streams:
-                _close(fd)
+        from . import waiting
 
-
-def _close(fd):
-    try:
-        posix.close(fd)
-    except OSError:
-        pass
+        waiting.drop(_ahead.popitem()[1])
 
 
 def query_start(argv):
@@ -113,14 +63,12 @@ def query_start(argv):
 
 def query_end(started, seconds=None):
     """The Result of a query_start(), ended after so many seconds from now where they are given."""
-    global _deadline
-    if seconds is None:
-        return _finish(started)
-    kept, _deadline = _deadline, time.monotonic() + seconds
-    try:
-        return _finish(started)
-    finally:
-        _deadline = kept
+    from . import waiting
+
+    result = waiting.finish(started, seconds)
+    for trace in tracers:
+        trace(_told(started.argv, result))
+    return result
 
 
 class _Started:
@@ -158,88 +106,6 @@ class _Started:
             posix.close(err)
 
 
-def _finish(started):
-    if not started.pid:
-        result = Result(started.rc)
-    else:
-        try:
-            timed_out = _read_streams(started.streams)
-            rc, timed_out = _reap(started.pid, timed_out)
-        except BaseException:
-            _kill(started.pid)
-            raise
-        finally:
-            for fd in started.streams:
-                posix.close(fd)
-        result = Result(rc, _joined(started.streams[started.out]),
-                        _joined(started.streams[started.err]), timed_out)
-    for trace in tracers:
-        trace(_told(started.argv, result))
-    return result
-
-
-def _read_streams(streams):
-    """Read every stream to its end; True when the time limit came first."""
-    import select       # while the program that was started is at work
-
-    poll = select.poll()
-    size = 0
-    for fd in streams:
-        poll.register(fd, select.POLLIN)
-    waiting = len(streams)
-    while waiting:
-        left = remaining()
-        ready = poll.poll(left * 1000) if left else []
-        if not ready:
-            return True
-        for fd, _event in ready:
-            chunk = posix.read(fd, 65536)
-            if not chunk:
-                poll.unregister(fd)
-                waiting -= 1
-            elif size < OUTPUT_LIMIT:
-                streams[fd].append(chunk)
-                size += len(chunk)
-    return False
-
-
-def _reap(pid, timed_out):
-    """Status of child `pid`, killed when it does not end in time, and whether it was."""
-    pause = 0.0001
-    while not timed_out:
-        done, status = posix.waitpid(pid, posix.WNOHANG)
-        if done:
-            children.discard(pid)
-            return _status(status), False
-        timed_out = not remaining()
-        time.sleep(pause)
-        pause = min(pause * 2, 0.02)
-    _kill(pid)
-    return 137, True
-
-
-def _status(status):
-    if posix.WIFSIGNALED(status):
-        return 128 + posix.WTERMSIG(status)
-    return posix.WEXITSTATUS(status)
-
-
-def _kill(pid):
-    try:
-        posix.kill(pid, _signal.SIGKILL)
-        for _ in range(LAST_LOOKS):         # one that sleeps in the kernel does not end: leave it
-            if posix.waitpid(pid, posix.WNOHANG)[0]:
-                break
-            time.sleep(0.002)
-    except OSError:
-        pass
-    children.discard(pid)
-
-
-def _joined(chunks):
-    return b"".join(chunks).decode("utf-8", "surrogateescape")
-
-
 def _told(argv, result):
     """A command, its status and what it printed, for the trace."""
     text = "+ %s\n" % quoted(argv)
@@ -267,14 +133,16 @@ def run(argv):
 
     Where sh is missing it is started as a query is: a stop must not fail for that.
     """
+    from . import waiting
+
     drop_ahead()
     path = find(argv[0])
     if not path:
-        result = Result(127)
+        result = waiting.Result(127)
     elif get_ready():
         result = _run(path, argv)
     else:
-        result = _finish(_Started(argv))
+        result = waiting.finish(_Started(argv))
         result.out, result.err = result.out + result.err, ""
     for trace in tracers:
         trace(_told(argv, result))
@@ -282,7 +150,8 @@ def run(argv):
 
 
 def _run(path, argv):
-    from . import libraries
+    """Run the program `path` by sh, argv its words; a Result with stdout and stderr together."""
+    from . import libraries, waiting
 
     sh = libraries.import_sh()
     words = [to_bytes(word) for word in argv[1:]]
@@ -310,49 +179,19 @@ def _run(path, argv):
                 child = sh.Command(path)(words, **settings)
                 children.add(child.pid)
         except sh.ForkException:
-            return Result(126)
+            return waiting.Result(126)
         except sh.CommandNotFound:      # it went away since find() saw it
-            return Result(127)
+            return waiting.Result(127)
         finally:
             posix.close(child_out)
             posix.close(null)
-        timed_out = _read_streams(streams)
-        rc, timed_out = _wait_sh(sh, child, timed_out)
+        timed_out = waiting.read_streams(streams)
+        rc, timed_out = waiting.reap_by_sh(sh, child, timed_out)
     finally:
         posix.close(out)
         if child is not None and child.pid in children:
-            _end(child.pid)
-    return Result(rc, _joined(streams[out]), "", timed_out)
-
-
-def _wait_sh(sh, child, timed_out):
-    """sh reaps its child itself: ask it, with the time limit kept; status, and if it was killed."""
-    pause, looks = 0.0001, LAST_LOOKS
-    while child.process.is_alive()[0]:
-        timed_out = timed_out or not remaining()
-        if timed_out:
-            _end(child.pid)
-            pause, looks = 0.002, looks - 1
-            if not looks:
-                return 137, True
-        time.sleep(pause)
-        pause = min(pause * 2, 0.02)
-    children.discard(child.pid)
-    try:
-        child.wait()
-    except sh.ErrorReturnCode:
-        pass
-    code = child.process.exit_code
-    return (128 - code if code < 0 else code), timed_out
-
-
-def _end(pid):
-    """Kill a child that somebody else reaps."""
-    try:
-        posix.kill(pid, _signal.SIGKILL)
-    except OSError:
-        pass
-    children.discard(pid)
+            waiting.end(child.pid)
+    return waiting.Result(rc, waiting.joined(streams[out]), "", timed_out)
 
 
 # --- leaving a child behind ------------------------------------------------------------------

@@ -5,7 +5,7 @@ import fcntl
 import posix
 import time
 
-from . import commands
+from . import commands, waiting
 from .environment import ENV
 from .ocf import NO_FOLDER, ocf_log
 
@@ -92,7 +92,7 @@ class lock:
                 if not told:
                     ocf_log("info", "waiting for the lock %s" % self.path)
                     told = True
-                if not commands.remaining():
+                if not waiting.remaining():
                     posix.close(self.fd)
                     raise TimeoutError("%s is held by another process" % self.path) from None
                 time.sleep(0.02)

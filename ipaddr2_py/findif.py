@@ -6,8 +6,9 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 """
 
 from . import commands
-from .addresses import (Unreadable, address_bytes, failure, in_network, ip_query, is_missing,
-                        link_query, parse_addresses)
+from .addresses import (Unreadable, failure, in_network, ip_query, is_missing, link_query,
+                        parse_addresses)
+from .ahead import address_bytes
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
 BITS = {"inet": 32, "inet6": 128}

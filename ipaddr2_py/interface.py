@@ -5,8 +5,9 @@ One small function for each ip(8) command, and pure functions over what it print
 """
 
 from . import commands, files
-from .addresses import (Unreadable, failure, held_addresses, held_query, ip_command, ip_query,
-                        is_missing, link_query, read_held, was_interrupted)
+from .addresses import (Unreadable, failure, held_addresses, ip_query, is_missing, link_query,
+                        read_held, was_interrupted)
+from .ahead import held_query, ip_command
 from .ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_true,
                   ocf_log, ocf_run)
 

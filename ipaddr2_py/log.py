@@ -9,7 +9,7 @@ import posix
 import sys
 import time
 
-from . import commands
+from . import commands, waiting
 from .environment import AGENT_PID, ENV, write_all
 
 LOGGER_LIMIT = 1.0                  # seconds that a logging program may take
@@ -118,7 +118,7 @@ def _ha_logger(words):
 
 def _logged(started):
     """Wait for a logging program, but not for long, and for one that hangs once alone; its rc."""
-    result = commands.query_end(started, min(LOGGER_LIMIT, max(0.2, commands.remaining() / 4)))
+    result = commands.query_end(started, min(LOGGER_LIMIT, max(0.2, waiting.remaining() / 4)))
     if result.timed_out:
         _hanging.add(started.argv[0])
     return result.rc

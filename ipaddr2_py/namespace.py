@@ -5,7 +5,7 @@ import posix
 import sys
 
 from . import commands
-from .addresses import ip_command
+from .ahead import ip_command
 from .ocf import (ENV, OCF_ERR_INSTALLED, OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit, ocf_exit_reason,
                   ocf_log)
 from .vip import refuse_words

@@ -6,7 +6,7 @@ Function by function what is in the shell agent's ip_start.
 
 import time
 
-from . import addresses, announce, commands, interface
+from . import addresses, ahead, announce, commands, interface, waiting
 from .findif import broadcast_query, find_broadcast
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, ocf_exit_reason,
                   ocf_is_true, ocf_log)
@@ -15,12 +15,12 @@ from .vip import held_or_exit
 
 def look_ahead(vip):
     """Begin what start is going to ask for, all at once."""
-    addresses.ip_query_ahead(addresses.held_query(vip.family, vip.ip))
+    ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
     if vip.family == "inet":
         if not vip.params["broadcast"]:
-            addresses.ip_query_ahead(broadcast_query(vip.nic))
+            ahead.ip_query_ahead(broadcast_query(vip.nic))
         if not vip.params["arp_sender"] and not vip.nic.startswith("lo"):
-            addresses.ip_query_ahead(addresses.link_query(vip.nic))
+            ahead.ip_query_ahead(addresses.link_query(vip.nic))
 
 
 def set_broadcast(vip):
@@ -51,7 +51,7 @@ def serve(vip, status):
 def take_all_back(undo):
     """Undo the steps of a start that failed, the last one first, whatever becomes of each."""
     commands.ignore_termination()
-    commands.use_spare_time()
+    waiting.use_spare_time()
     for step in reversed(undo):
         try:
             step()
@@ -86,7 +86,7 @@ def start_address(vip, status, undo):
 
 def wait_for_link(vip):
     """Give an interface that was just set up 3 s to find its carrier; exit 1 without one."""
-    end = time.monotonic() + min(3.0, commands.remaining() / 2)
+    end = time.monotonic() + min(3.0, waiting.remaining() / 2)
     while interface.link_is_down(vip.nic):
         if time.monotonic() > end:
             ocf_exit_reason("check_link_status: the link of %s is down" % vip.nic)

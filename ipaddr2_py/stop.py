@@ -4,7 +4,8 @@
 import posix
 
 from . import addresses, commands, interface
-from .addresses import address_bytes, same_interface
+from .addresses import same_interface
+from .ahead import address_bytes
 from .findif import BITS, FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true,
                   ocf_log)

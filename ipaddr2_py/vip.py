@@ -4,8 +4,8 @@
 The steps of the shell agent's ip_init, each of which fills in its part of a Vip or exits.
 """
 
-from . import addresses, commands
-from .addresses import address_bytes, address_text, canonical
+from . import addresses, ahead, commands
+from .ahead import address_bytes, address_text, canonical
 from .findif import FindifError, check_params, findif, maybe_convert_dotted_quad, resolve_nic
 from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
                   ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
@@ -123,7 +123,7 @@ def find_place(vip):
             check_params(vip.family, values["ip"], values["nic"], netmask, values["broadcast"])
         nic = resolve_nic(values["nic"]) or values["nic"] if values["nic"] else ""
         if vip.action not in STRICT and address_bytes(vip.ip, vip.family):
-            addresses.ip_query_ahead(addresses.held_query(vip.family, vip.ip))
+            ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
         route = findif(vip.family, vip.ip, nic, netmask, values["proto"])
     except FindifError as problem:
         ocf_log("err", problem.reason)

@@ -10,8 +10,9 @@ import os
 import posix
 import sys
 
-from ipaddr2_py import (agent, announce, clusterip, commands, findif, interface,  # noqa: F401
-                        namespace, ocf, packets, pidfile, vip)
+from ipaddr2_py import (agent, announce, clusterip, commands, files,  # noqa: F401
+                        findif, interface, log, namespace, ocf, packets, pidfile, start, stop,
+                        vip, waiting)
 
 from tests.clock import Clock
 
@@ -152,16 +153,16 @@ class Inside:
 
     def _run(self, _path, argv):
         code, text = self._answer(argv)
-        return commands.Result(code, text)
+        return waiting.Result(code, text)
 
     def _detach(self, work):
-        before = dict(vars(commands))
+        before = dict(vars(waiting))
         try:
             work()
         except BaseException as problem:        # as detach() does, but told
             self.outcome.faults.append("the background's %r" % problem)
         for name, value in before.items():
-            setattr(commands, name, value)
+            setattr(waiting, name, value)
         return FIRST
 
     def _replace(self, argv):

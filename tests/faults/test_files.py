@@ -202,8 +202,8 @@ def test_stale_pid_file_of_no_use(pair, agent, content):
 LOCK = """
 import sys
 sys.path.insert(0, %r)
-from ipaddr2_py import commands, ocf
-commands.set_deadline(float(sys.argv[2]))
+from ipaddr2_py import commands, files, waiting
+waiting.set_deadline(float(sys.argv[2]))
 try:
     with files.lock(sys.argv[1]):
         print("locked", flush=True)

@@ -15,7 +15,7 @@ import pytest
 from pytest_subprocess.process_dispatcher import ProcessDispatcher
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import commands, environment, files, log, packets, params, vip
+from ipaddr2_py import commands, environment, files, log, packets, params, vip, waiting
 from tests.clock import Clock
 from tests.unit.scenes import Scene
 from tests.unit.twins import Programs, Twins
@@ -62,7 +62,7 @@ def no_command_escapes(request, monkeypatch):
 def as_it_was(monkeypatch):
     """The package's few global values are the same after a test as before."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    monkeypatch.setattr(commands, "_deadline", None)
+    monkeypatch.setattr(waiting, "_deadline", None)
     monkeypatch.setattr(commands, "tracers", [])
     monkeypatch.setattr(log, "_hanging", set())
     monkeypatch.setattr(files, "_told", set())

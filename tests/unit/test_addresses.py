@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from ipaddr2_py import addresses, commands
+from ipaddr2_py import addresses, ahead, commands, waiting
 from ipaddr2_py.addresses import Unreadable
 from tests.unit.conftest import programs_environment
 
@@ -21,7 +21,7 @@ def held(text):
 def serving(text, ip, prefix):
     """Interfaces that hold ip/prefix according to what `ip` printed."""
     family = "inet6" if ":" in ip else "inet"
-    return [one.nic for one in addresses.read_held(family, ip, commands.Result(0, text))
+    return [one.nic for one in addresses.read_held(family, ip, waiting.Result(0, text))
             if one.prefix == prefix]
 
 
@@ -132,7 +132,7 @@ def test_addresses_are_spelled_as_the_standard_library_does():
             continue        # printed with an IPv4 address in it
         for spelling in (str(address), address.exploded, str(address).upper(),
                          ":".join("%X" % group for group in groups)):
-            assert addresses.canonical(spelling, "inet6") == str(address)
+            assert ahead.canonical(spelling, "inet6") == str(address)
 
 
 def test_ipv4_is_read_as_inet_pton_does():
@@ -146,10 +146,10 @@ def test_ipv4_is_read_as_inet_pton_does():
             expected = socket.inet_pton(socket.AF_INET, text)
         except (OSError, ValueError):
             expected = None
-        assert addresses.address_bytes(text, "inet") == expected, text
+        assert ahead.address_bytes(text, "inet") == expected, text
         if expected:
             found += 1
-            assert addresses.address_text(expected, "inet") == text
+            assert ahead.address_text(expected, "inet") == text
     assert found > 30
 
 
@@ -157,8 +157,8 @@ def test_ipv4_is_read_as_inet_pton_does():
     ("192.0.2.050", "inet"), ("", "inet"), ("::1", "inet"), ("192.0.2.1", "inet6"),
     (":::", "inet6"), ("x\0", "inet"), ("\udcff", "inet6")])
 def test_what_is_no_address_stays_as_it_is(text, family):
-    assert addresses.address_bytes(text, family) is None
-    assert addresses.canonical(text, family) == text
+    assert ahead.address_bytes(text, family) is None
+    assert ahead.canonical(text, family) == text
 
 
 def test_in_network_by_the_standard_library():
@@ -196,14 +196,14 @@ def test_a_list_that_is_always_interrupted_does_not_say_that_it_is_not_there(fp)
 
 @pytest.fixture(name="asked")
 def what_is_asked(monkeypatch, tmp_path):
-    """asked(action, **parameters): what ask_ahead() begins, a list of argvs."""
+    """asked(action, **parameters): what begin() begins, a list of argvs."""
     def run(*words, **parameters):
         found = []
         monkeypatch.setattr(commands, "query_ahead", found.append)
         environ = dict(programs_environment(tmp_path))
         environ.update(("OCF_RESKEY_" + name, value) for name, value in parameters.items())
         commands.load_environment(environ)
-        addresses.ask_ahead([AGENT, *words])
+        ahead.begin([AGENT, *words])
         return found
 
     return run
@@ -214,7 +214,7 @@ def what_is_asked(monkeypatch, tmp_path):
     ("192.0.2.10", "inet"), ("10.0.0.255", "inet"), ("2001:DB8:0::10", "inet6"), ("::1", "inet6"),
     ("::ffff:192.0.2.10", "inet6")])
 def test_a_monitor_asks_for_its_address(asked, action, ip, family):
-    words = addresses.held_query(family, addresses.canonical(ip, family))
+    words = ahead.held_query(family, ahead.canonical(ip, family))
     assert asked(action, ip=ip) == [["ip", *words]]
 
 
@@ -241,4 +241,4 @@ def test_a_host_out_of_descriptors_is_the_agents_to_tell_of(asked, monkeypatch):
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(commands, "query_ahead", none_left)
-    addresses.ip_query_ahead(["addr"])
+    ahead.ip_query_ahead(["addr"])

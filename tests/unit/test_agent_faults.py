@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ipaddr2_py import commands, packets
+from ipaddr2_py import commands, packets, waiting
 from tests.unit.scenes import ON_ETH0, ON_ETH0_6
 from tests.unit.twins import NO_PID
 
@@ -31,15 +31,15 @@ class World:
 
     def query(self, argv):
         if "addr" not in argv:
-            return commands.Result(0, self.texts.get(argv[4 if "route" in argv else 1], ""))
+            return waiting.Result(0, self.texts.get(argv[4 if "route" in argv else 1], ""))
         if "to" not in argv:
-            return commands.Result(0, self.texts["dev"])
-        return commands.Result(0, self.texts[argv[3]] if self.holds else "")
+            return waiting.Result(0, self.texts["dev"])
+        return waiting.Result(0, self.texts[argv[3]] if self.holds else "")
 
     def run(self, argv):
         if "add" in argv or "delete" in argv:
             self.holds = "add" in argv
-        return commands.Result(0)
+        return waiting.Result(0)
 
     def query_ahead(self, argv):
         """It is answered when it is asked for."""
@@ -56,7 +56,7 @@ class World:
         return Started(argv)
 
     def query_end(self, started):
-        return self.query(started.argv) if started.argv[0] == "ip" else commands.Result(0)
+        return self.query(started.argv) if started.argv[0] == "ip" else waiting.Result(0)
 
 
 class Started:

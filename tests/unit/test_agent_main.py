@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import commands, metadata
+from ipaddr2_py import commands, metadata, waiting
 from tests.unit.scenes import ON_ETH0, SHOW4
 
 ACTIONS = ("start", "stop", "status", "monitor", "validate-all")
@@ -107,7 +107,7 @@ def test_the_childrens_time_is_below_the_actions(fp, agent, twins, monkeypatch, 
     left = []
 
     def query(argv):
-        left.append(commands.remaining())
+        left.append(waiting.remaining())
         return twins.query(argv)
 
     monkeypatch.setattr(commands, "query", query)

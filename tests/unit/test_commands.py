@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from ipaddr2_py import commands, libraries
+from ipaddr2_py import commands, libraries, waiting
 from tests.unit.twins import Programs, Twins
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_programs")]
@@ -136,14 +136,14 @@ def test_big_output_on_both_sides(door):
 @pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
 def test_output_beyond_the_limit_is_dropped_and_nobody_waits(start, monkeypatch):
     commands.load_environment({"PATH": PATH})
-    monkeypatch.setattr(commands, "OUTPUT_LIMIT", 1000)
+    monkeypatch.setattr(waiting, "OUTPUT_LIMIT", 1000)
     result = start(["sh", "-c", "yes | head -c 3000000; exit 5"])
     assert result.rc == 5 and 1000 <= len(result.out) < 200000
 
 
 def test_the_time_limit(door):
     for limit in (0.1, 0.2, 0.5, 2, 8):     # until it had the time to print something
-        commands.set_deadline(limit)
+        waiting.set_deadline(limit)
         begin = time.monotonic()
         result = door.script("echo $$; exec sleep 60")
         assert limit < time.monotonic() - begin < limit + 2
@@ -151,13 +151,13 @@ def test_the_time_limit(door):
         if result.out:
             break
     assert not os.path.exists("/proc/%d" % int(result.out))
-    assert commands.remaining() == 0
+    assert waiting.remaining() == 0
     result = door("sleep", "60")
     assert (result.rc, result.timed_out) == (137, True)
 
 
 def test_the_time_limit_of_a_program_that_closed_its_output(door):
-    commands.set_deadline(0.15)
+    waiting.set_deadline(0.15)
     result = door.script("exec sleep 60 >/dev/null 2>&1")
     assert (result.rc, result.timed_out) == (137, True)
 
@@ -253,11 +253,11 @@ def test_what_nobody_asks_for_is_ended():
 
 
 def test_remaining_time(monkeypatch):
-    assert commands.remaining() == 20
-    commands.set_deadline(5)
-    assert 4.5 < commands.remaining() <= 5
-    commands.set_deadline(-5)
-    assert commands.remaining() == 0
+    assert waiting.remaining() == 20
+    waiting.set_deadline(5)
+    assert 4.5 < waiting.remaining() <= 5
+    waiting.set_deadline(-5)
+    assert waiting.remaining() == 0
 
 
 @pytest.mark.parametrize("words", [

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = """
 import os, signal, sys, time
-from ipaddr2_py import commands
+from ipaddr2_py import commands, waiting
 commands.load_environment({"PATH": "/usr/bin:/bin"})
 """
 
@@ -180,10 +180,10 @@ def test_a_detached_child_can_be_ended(python, ended, tmp_path):
 def test_a_detached_child_starts_programs_of_its_own(python, ended, tmp_path):
     note = tmp_path / "out"
     python("""
-commands.set_deadline(0.01)
+waiting.set_deadline(0.01)
 
 def work():
-    commands.set_deadline(10)
+    waiting.set_deadline(10)
     result = commands.run(["sh", "-c", "echo $$; exit 4"])
     with open(sys.argv[1], "w") as file:
         print(result.rc, file=file)

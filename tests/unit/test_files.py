@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ipaddr2_py import commands, files, ocf
+from ipaddr2_py import commands, files, ocf, waiting
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_one_at_a_time(fp, host, tmp_path):
 
 def test_a_lock_is_released_by_an_exception(tmp_path):
     path = str(tmp_path / "lock")
-    commands.set_deadline(1)
+    waiting.set_deadline(1)
     for _ in range(2):
         with pytest.raises(KeyError):
             with files.lock(path):
@@ -126,7 +126,7 @@ def test_a_lock_is_released_by_an_exception(tmp_path):
 
 def test_waiting_has_an_end(fp, host, tmp_path):
     path = str(tmp_path / "lock")
-    commands.set_deadline(0.05)
+    waiting.set_deadline(0.05)
     before = len(os.listdir("/proc/self/fd"))
     with files.lock(path):
         with pytest.raises(TimeoutError):
@@ -149,7 +149,7 @@ def test_a_lock_ends_with_its_holder(tmp_path):
     try:
         holder.kill()
         holder.communicate()
-        commands.set_deadline(2)
+        waiting.set_deadline(2)
         with files.lock(str(path)):
             assert os.path.exists("/proc/%d" % child)
     finally:

@@ -19,10 +19,11 @@ TESTS = sorted((CHECKOUT / "tests").rglob("*.py"))
 #: Each knows only those above it; those of Cluster IP may know one another as well.
 FLOORS = [
     {"params", "environment", "libraries", "packets", "signals"},       # know nobody
-    {"commands", "metadata"},
-    {"addresses", "log"},
+    {"waiting", "metadata"},
+    {"commands"},
+    {"ahead", "log"},
     {"ocf", "provider", "announce_cli"},
-    {"files", "trace"},
+    {"addresses", "files", "trace"},
     {"interface", "pidfile"},
     {"findif", "announce"},
     {"vip"},
@@ -33,8 +34,8 @@ FLOORS = [
 
 #: What monitor, status and probe may load beyond what `python3 -IS` has loaded.
 HOT = {"ipaddr2_py"} | {"ipaddr2_py." + name for name in (
-    "agent", "vip", "findif", "ocf", "addresses", "commands", "environment", "params",
-    "signals")}
+    "agent", "vip", "findif", "addresses", "ocf", "ahead", "commands", "waiting",
+    "environment", "params", "signals")}
 SMALL = {"_socket", "select", "fcntl", "syslog", "errno", "gc"}
 
 
@@ -108,7 +109,7 @@ def test_one_door(path):
 def test_who_ends_processes(path):
     kills = [node for node in ast.walk(parsed(path))
              if isinstance(node, ast.Attribute) and node.attr in ("kill", "killpg")]
-    assert not kills or path.stem in ("commands", "pidfile", "signals")
+    assert not kills or path.stem in ("commands", "pidfile", "signals", "waiting")
 
 
 # --- rooms -----------------------------------------------------------------------------------

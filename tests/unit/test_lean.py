@@ -19,8 +19,8 @@ CAPTURED = CHECKOUT / "tests" / "data" / "ip"
 #: Beyond what `python3 -IS` has loaded: small modules written in C, and the agent's own.
 #: _socket is for IPv6 and for a nic that is given.
 ALLOWED = {"_socket", "errno", "gc", "select", "ipaddr2_py"} | {
-    "ipaddr2_py." + name for name in ("addresses", "agent", "commands", "environment", "findif",
-                                      "ocf", "params", "signals", "vip")}
+    "ipaddr2_py." + name for name in ("addresses", "agent", "ahead", "commands", "environment",
+                                      "findif", "ocf", "params", "signals", "vip", "waiting")}
 PROGRAMS = 3        # the agent itself, and two questions
 
 #: Family -> address, its interface and prefix, what `ip` says of its routes, and of itself.

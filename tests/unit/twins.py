@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from pytest_subprocess import FakeProcess
 
-from ipaddr2_py import commands, ocf
+from ipaddr2_py import commands, ocf, waiting
 
 NO_PID = 2 ** 22        # the kernel's process ids stay below
 
@@ -63,16 +63,16 @@ class Twins:
 
     def query_end(self, started, seconds=None):
         if not started.popen:
-            return commands.Result(started.rc)
+            return waiting.Result(started.rc)
         try:
-            out, err = started.popen.communicate(timeout=commands.remaining())
+            out, err = started.popen.communicate(timeout=waiting.remaining())
         except subprocess.TimeoutExpired as late:
             started.popen.kill()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 started.popen.communicate(timeout=10)
-            return commands.Result(137, text(late.output), text(late.stderr), True)
+            return waiting.Result(137, text(late.output), text(late.stderr), True)
         rc = started.popen.returncode
-        return commands.Result(rc if rc >= 0 else 128 - rc, text(out), text(err))
+        return waiting.Result(rc if rc >= 0 else 128 - rc, text(out), text(err))
 
     def detach(self, work):
         """The child's work, done at once in this process; what it raises is the child's own."""
