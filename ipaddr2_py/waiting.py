@@ -150,7 +150,7 @@ def _kill(pid):
 
 
 def reap_by_sh(sh, child, timed_out):
-    """Status of a child that sh reaps itself, killed when it does not end in time; whether it was."""
+    """Status of a child that sh reaps, killed when it does not end in time, and whether it was."""
     pause, looks = 0.0001, LAST_LOOKS
     while child.process.is_alive()[0]:
         timed_out = timed_out or not remaining()
