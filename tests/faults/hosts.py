@@ -145,7 +145,24 @@ class Host:
 
     def calm(self, what="the agent's children"):
         """Wait until no process is left in the namespaces."""
-        wait_until(lambda: not processes(self.node) + processes(self.outside), 3, what)
+        def left():
+            return processes(self.node) + processes(self.outside)
+
+        try:
+            wait_until(lambda: not left(), what)
+        except AssertionError as problem:
+            raise AssertionError("%s; left: %s" % (
+                problem, [process_seen(pid) for pid in left()])) from problem
+
+
+def process_seen(pid):
+    """What a process is: its state, its words, where it waits in the kernel."""
+    place = pathlib.Path("/proc/%d" % pid)
+    try:
+        return "%s [%s] %s" % ((place / "cmdline").read_bytes().replace(b"\0", b" ").decode(),
+                               (place / "wchan").read_text(), (place / "stat").read_text())
+    except OSError as problem:
+        return "%d: %s" % (pid, problem)
 
 
 class Hosts:

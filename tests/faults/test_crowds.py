@@ -51,7 +51,7 @@ def test_fifty_at_once_on_one_address(pair, agent, asked):
                            for _ in range(AT_ONCE)])
     honest(told)
     assert agent("stop", **asked).rc == 0
-    wait_until(lambda: not processes(pair.node), 10, "the end of all announcements")
+    wait_until(lambda: not processes(pair.node), "the end of all announcements")
     assert everything(pair.node) == before
     assert list(agent.rsctmp.iterdir()) == []
     assert "Traceback" not in agent.log()
@@ -65,7 +65,7 @@ def test_fifty_at_once_on_fifty_addresses(pair, agent):
         told = at_once(agent, [(action, asked) for asked in each])
         assert {code for _, code, _ in told} == {0}, told
         assert [bool(place(pair.node, asked["ip"])) for asked in each] == [there] * AT_ONCE
-    wait_until(lambda: not processes(pair.node), 10, "the end of all announcements")
+    wait_until(lambda: not processes(pair.node), "the end of all announcements")
     assert everything(pair.node) == before
     assert list(agent.rsctmp.iterdir()) == []
     assert "Traceback" not in agent.log()

@@ -52,7 +52,7 @@ def mounted(pair, tmp_path, need, request):
     request.addfinalizer(lambda: holder.wait(5))
     request.addfinalizer(holder.kill)
     agent = Mounted(pair.node, tmp_path, nsenter, holder)
-    wait_until(ready.exists, 5, "the small file system")
+    wait_until(ready.exists, "the small file system")
     return agent
 
 
@@ -97,11 +97,11 @@ def test_the_disk_fills_up_while_it_is_served(pair, mounted):
     """What was written before is found: lo's address is restored, the sender ended."""
     ip(pair.node, *LO)
     before = everything(pair.node)
-    asked = {"ip": VIP, "lvs_support": "true", "arp_count": 200, "arp_interval": 100}
+    asked = {"ip": VIP, "lvs_support": "true", "arp_count": 600, "arp_interval": 100}
     assert mounted("start", **asked).rc == 0
-    wait_until((mounted.inside / ("send_arp-" + VIP)).exists, 5, "the pid file")
+    wait_until((mounted.inside / ("send_arp-" + VIP)).exists, "the pid file")
     mounted.fill()
     assert mounted("stop", **asked).rc == 0
-    wait_until(lambda: not processes(pair.node), 5, "the sender's end")
+    wait_until(lambda: not processes(pair.node), "the sender's end")
     assert everything(pair.node) == before
     assert [entry.name for entry in mounted.inside.iterdir()] == ["filler"]

@@ -32,7 +32,7 @@ def lifecycle(pair, agent, **asked):
     assert [done.rc for done in dones] == [0, 0, 0, 7], dones
     for done in dones:
         assert "Traceback" not in done.log + done.err and "unexpected" not in done.log, done
-    wait_until(lambda: not processes(pair.node), 5, "the end of all processes")
+    wait_until(lambda: not processes(pair.node), "the end of all processes")
     assert everything(pair.node) == before
     return dones
 
@@ -100,7 +100,7 @@ def test_link_above_rsctmp_is_followed(pair, agent):
     (agent.folder / "var").symlink_to(agent.folder)
     agent.rsctmp = agent.folder / "var" / "rsctmp"
     agent("start", ip=VIP, arp_count=200)
-    wait_until((agent.folder / "rsctmp" / ("send_arp-" + VIP)).exists, 5, "the pid file")
+    wait_until((agent.folder / "rsctmp" / ("send_arp-" + VIP)).exists, "the pid file")
     assert agent("stop", ip=VIP).rc == 0
 
 
@@ -131,7 +131,7 @@ def test_planted_pid_file(pair, agent, victim, sender, plant, background):
         done = agent(action, ip=VIP, arp_count=1, arp_bg=background, limit=15, **sender)
         assert done.rc == 0 and "Traceback" not in done.log, done
         assert place(pair.node, VIP) == there
-        wait_until(lambda: not processes(pair.node), 5, "the sender's end")
+        wait_until(lambda: not processes(pair.node), "the sender's end")
     assert victim.read_text() == "precious\n"
     assert [entry.name for entry in victim.parent.iterdir()] == ["victim"]
 
@@ -226,13 +226,13 @@ def test_lock_left_by_a_dead_process(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     waiting = take_lock(path)
     assert waiting.stdout.readline() == "TimeoutError\n"
-    waiting.communicate(timeout=5)
+    waiting.communicate(timeout=20)
     holder.kill()
-    holder.communicate(timeout=5)
+    holder.communicate(timeout=20)
     assert path.exists()
     again = take_lock(path)
     assert again.stdout.readline() == "locked\n"
-    again.communicate(timeout=5)
+    again.communicate(timeout=20)
 
 
 @pytest.mark.parametrize("plant", PLANTS)
@@ -240,7 +240,7 @@ def test_planted_lock(agent, victim, plant):
     path = agent.rsctmp / "lock"
     PLANTS[plant](path, victim)
     process = take_lock(path)
-    out, _ = process.communicate(timeout=5)
+    out, _ = process.communicate(timeout=20)
     assert plant == "fifo" or out == (
         "IsADirectoryError\n" if plant == "folder" else "OSError\n")
     assert victim.read_text() == "precious\n"

@@ -189,9 +189,9 @@ def test_announcements_outlive_the_agent(pair, agent, recorder, vip, env):
     assert processes(pair.node), "the announcements are over already: %s" % agent.log()
     packets = recorder.advertisements if ":" in vip else recorder.arps
     wanted = 8 if ":" in vip else 16
-    wait_until(lambda: len(packets(vip)) >= wanted, 5, "all announcements")
+    wait_until(lambda: len(packets(vip)) >= wanted, "all announcements")
     assert time.monotonic() - returned > 0.5 > 0, "announced after %s s" % (returned - begin)
-    wait_until(lambda: not processes(pair.node), 5, "the sender's end")
+    wait_until(lambda: not processes(pair.node), "the sender's end")
     assert not list(agent.rsctmp.iterdir())
     assert agent("stop", ip=vip).rc == 0
     assert place(pair.node, vip) == ""
@@ -209,11 +209,11 @@ def test_children_end_with_the_agents_group(pair, agent, number, call):
                                start_new_session=True, env=agent.environment(
                                    "start", ip=VIP, env={"PATH": tools + ":" + PATH}))
     try:
-        wait_until(here.exists, 10, "the tool that hangs")
+        wait_until(here.exists, "the tool that hangs")
     finally:
         os.killpg(process.pid, number)
-    assert process.wait(5) == -number
+    assert process.wait(20) == -number
     if number == signal.SIGKILL:
-        wait_until(lambda: not processes(pair.node), 2, "the tool's end")
+        wait_until(lambda: not processes(pair.node), "the tool's end")
     assert agent("stop", ip=VIP).rc == 0
     assert place(pair.node, VIP) == ""

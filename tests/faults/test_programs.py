@@ -221,7 +221,7 @@ def play(host, case):
     before = host.state()
     host.tools.obey(case.order)
     timeout = HANG_TIMEOUT if case.order.kind == "hang" else 20000
-    done = scenario.run(host, case.action, CRM_meta_timeout=timeout, limit=timeout / 500)
+    done = scenario.run(host, case.action, CRM_meta_timeout=timeout, limit=timeout / 250)
     assert len(done.log) < 50000, "a megabyte went into the log"
     if not lied(case.order) and "netns exec" not in case.order.call:   # which the agent became
         CHECKS.get(case.action, check_monitor)(host, case, done, before)

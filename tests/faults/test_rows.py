@@ -114,7 +114,7 @@ def test_row_4_name_of_the_pid_file(sides, netns):
     for side in sides():
         asked = {"ip": VIP, "network_namespace": side.node, "arp_count": 100, "arp_interval": 100}
         assert side("start", inside=side.pair.neighbour, **asked).rc == 0
-        wait_until(lambda: list(side.agent.rsctmp.iterdir()), 5, "the pid file")
+        wait_until(lambda: list(side.agent.rsctmp.iterdir()), "the pid file")
         names = [path.name for path in side.agent.rsctmp.iterdir()]
         assert names == ["send_arp-%s" % VIP if side.name == "shell" else
                          "send_arp-%s-eth0-%s" % (VIP, side.node)]
@@ -196,7 +196,7 @@ def test_row_9_refresh_of_ipv6(sides, request):
         assert side("start", **asked).rc == 0
         before = len(recorder.advertisements(VIP6))
         assert side("monitor", arp_count_refresh=2, **asked).rc == 0
-        wait_until(lambda: not processes(side.node), 5, "the end of the refresh")
+        wait_until(lambda: not processes(side.node), "the end of the refresh")
         sent = len(recorder.advertisements(VIP6)) - before
         arp = (side.agent.folder / "arp").exists()
         assert (arp, sent) == ((True, 0) if side.name == "shell" else (False, 2))
@@ -247,7 +247,7 @@ def test_row_13_hanging_tool(sides):
         else:
             done = side("start", limit=3, **asked)
             assert (done.rc, done.reason != "") == (1, True), done
-            wait_until(lambda: not processes(side.node), 2, "the tool's end")
+            wait_until(lambda: not processes(side.node), "the tool's end")
 
 
 def test_row_14_no_send_arp(sides, request):
@@ -267,7 +267,7 @@ def test_row_14_no_send_ua(sides):
         done = side("start", ip=VIP6, env={"HA_BIN": "/nonexistent"})
         if side.name == "shell":
             assert done.rc == 0
-            wait_until(lambda: "dadfailed" in str(address(side.node, VIP6)), 5, "the duplicate")
+            wait_until(lambda: "dadfailed" in str(address(side.node, VIP6)), "the duplicate")
         else:
             assert (done.rc, side.where(VIP6)) == (1, ""), done
 

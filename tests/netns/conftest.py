@@ -142,6 +142,6 @@ def rival(pair):
         prefix = "64" if ":" in wanted else "24"
         ip(pair.neighbour, "addr", "add", "%s/%s" % (wanted, prefix), "dev", "eth0",
            *(["nodad"] if ":" in wanted else []))
-        wait_until(lambda: address(pair.neighbour, wanted), 2, "the rival's address")
+        wait_until(lambda: address(pair.neighbour, wanted), "the rival's address")
 
     return take

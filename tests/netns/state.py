@@ -10,6 +10,8 @@ import json
 import subprocess
 import time
 
+PATIENCE = 20       # seconds: machines are busy at times; what a stop has to end lasts longer
+
 
 def ip(namespace, *words, check=True):
     """Run `ip -n NAMESPACE WORDS`; give its stdout.  Raises AssertionError with what ip said."""
@@ -101,7 +103,7 @@ def processes(namespace):
     return [int(word) for word in done.stdout.split()]
 
 
-def wait_until(condition, seconds, what):
+def wait_until(condition, what, seconds=PATIENCE):
     """Poll `condition` until it is true and give its value; fail after `seconds`, with `what`."""
     end = time.monotonic() + seconds
     while True:

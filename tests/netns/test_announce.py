@@ -29,14 +29,14 @@ def test_neighbour_learns_the_address(pair, agent, vip, env):
     ip(pair.neighbour, "neigh", "replace", vip, "lladdr", STALE, "dev", "eth0", "nud", "stale")
     done = agent("start", ip=vip, env=env)
     assert done.rc == 0, done
-    wait_until(lambda: neighbours(pair.neighbour)[vip].get("lladdr") == own_mac(pair), 5,
+    wait_until(lambda: neighbours(pair.neighbour)[vip].get("lladdr") == own_mac(pair),
                "the neighbour's new entry")
 
 
 @pytest.mark.parametrize("env", [{}, NO_TOOLS], ids=["usual", "built-in"])
 def test_arp_says_whose_the_address_is(pair, agent, recorder, env):
     agent("start", ip=VIP, arp_count=1, arp_bg="false", env=env)
-    wait_until(lambda: len(recorder.arps(VIP)) >= 2, 5, "request and reply")
+    wait_until(lambda: len(recorder.arps(VIP)) >= 2, "request and reply")
     found = recorder.arps(VIP)
     assert sorted(packet["op"] for packet in found) == [1, 2]
     assert {packet["mac"] for packet in found} == {own_mac(pair)}
@@ -47,7 +47,7 @@ def test_arp_says_whose_the_address_is(pair, agent, recorder, env):
 @pytest.mark.parametrize("env", [{}, NO_TOOLS], ids=["usual", "built-in"])
 def test_advertisement_says_whose_the_address_is(pair, agent, recorder, env):
     agent("start", ip=VIP6, nodad="true", arp_count=1, env=env)
-    found = wait_until(lambda: recorder.advertisements(VIP6), 5, "an advertisement")
+    found = wait_until(lambda: recorder.advertisements(VIP6), "an advertisement")
     assert found[0] == {"target": VIP6, "mac": own_mac(pair), "override": True,
                         "to": "33:33:00:00:00:01"}
 
@@ -76,7 +76,7 @@ def test_arp_bg_true_returns_at_once(pair, agent, recorder, vip):
     done = agent("start", ip=vip, arp_count=20, arp_interval=200, arp_bg="true")
     assert done.rc == 0 and done.seconds < 2.5, done
     assert processes(pair.node)
-    wait_until(lambda: packets(recorder, vip), 5, "the first announcement")
+    wait_until(lambda: packets(recorder, vip), "the first announcement")
 
 
 def test_caller_sees_end_of_file_while_the_sender_runs(pair, agent, vip):
@@ -93,7 +93,7 @@ def test_background_sender_survives_the_agents_group(pair, agent):
     process = agent.start_process("start", subprocess.DEVNULL, subprocess.DEVNULL, ip=VIP,
                                   arp_count=50, arp_interval=200)
     assert process.wait(20) == 0
-    wait_until(lambda: processes(pair.node), 2, "the sender")
+    wait_until(lambda: processes(pair.node), "the sender")
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -103,7 +103,7 @@ def test_background_sender_survives_the_agents_group(pair, agent):
 
 def test_background_sender_ends_and_leaves_no_file(pair, agent, vip):
     agent("start", ip=vip, arp_bg="true", arp_count=2)
-    wait_until(lambda: not processes(pair.node), 5, "the sender's end")
+    wait_until(lambda: not processes(pair.node), "the sender's end")
     assert agent("stop", ip=vip).rc == 0
     assert list(agent.rsctmp.glob("send_arp*")) == []
 
@@ -111,10 +111,10 @@ def test_background_sender_ends_and_leaves_no_file(pair, agent, vip):
 @pytest.mark.parametrize("asked", [
     {}, {"env": NO_TOOLS}, {"arp_sender": "iputils_arping"}], ids=["usual", "built-in", "arping"])
 def test_stop_ends_a_running_sender(pair, agent, asked):
-    agent("start", ip=VIP, arp_count=100, arp_interval=200, **asked)
-    wait_until(lambda: list(agent.rsctmp.glob("send_arp-*")), 5, "the pid file")
+    agent("start", ip=VIP, arp_count=300, arp_interval=200, **asked)
+    wait_until(lambda: list(agent.rsctmp.glob("send_arp-*")), "the pid file")
     assert agent("stop", ip=VIP, **asked).rc == 0
-    wait_until(lambda: not processes(pair.node), 5, "the sender's end")
+    wait_until(lambda: not processes(pair.node), "the sender's end")
     assert list(agent.rsctmp.glob("send_arp-*")) == []
     assert place(pair.node, VIP) == ""
 
@@ -122,13 +122,13 @@ def test_stop_ends_a_running_sender(pair, agent, asked):
 def test_a_refresh_takes_the_place_of_a_burst(pair, agent):
     """As with send_arp: the one that runs is ended, and stop finds the one that took over."""
     asked = {"ip": VIP, "arp_sender": "builtin", "arp_interval": 200}
-    agent("start", arp_count=100, **asked)
-    wait_until(lambda: list(agent.rsctmp.glob("send_arp-*")), 5, "the pid file")
-    assert agent("monitor", arp_count=100, arp_count_refresh=50, **asked).rc == 0
-    wait_until(lambda: len(processes(pair.node)) == 1, 5, "the first burst's end")
-    wait_until(lambda: list(agent.rsctmp.glob("send_arp-*")), 5, "the pid file")
+    agent("start", arp_count=300, **asked)
+    wait_until(lambda: list(agent.rsctmp.glob("send_arp-*")), "the pid file")
+    assert agent("monitor", arp_count=300, arp_count_refresh=300, **asked).rc == 0
+    wait_until(lambda: len(processes(pair.node)) == 1, "the first burst's end")
+    wait_until(lambda: list(agent.rsctmp.glob("send_arp-*")), "the pid file")
     assert agent("stop", **asked).rc == 0
-    wait_until(lambda: not processes(pair.node), 2, "the second burst's end")
+    wait_until(lambda: not processes(pair.node), "the second burst's end")
     assert list(agent.rsctmp.glob("send_arp-*")) == []
 
 

@@ -135,7 +135,7 @@ def test_announcements_tell_the_clusters_mac(shared, request, version):
         lab.nodes[0].start(1, arp_sender=sender)
         wait_until(lambda: not [pid for pid in processes(lab.nodes[0].namespace)
                                 if "send" in command(pid) or "IPaddr2" in command(pid)],
-                   5, "the announcements' end")
+                   "the announcements' end")
         lab.nodes[0].stop(1)
     told = recorder.arps(lab.vip) if version == 4 else recorder.advertisements(lab.vip)
     assert told and {packet["mac"] for packet in told} == {MACS[version]}
@@ -390,7 +390,7 @@ def test_sixteen_instances_at_once(lone, version, tmp_path):
             assert [node("monitor", bucket).rc for bucket in (1, 7, 16)] == [0, 0, 0]
             assert [entry["local"] for entry in addresses(node.namespace)].count(lab.vip) == 1
             assert node.rules().count('comment "bucket ') == 32
-    wait_until(lambda: clean(node, lab.vip), 5, "an empty node")
+    wait_until(lambda: clean(node, lab.vip), "an empty node")
 
 
 def test_lock_of_a_killed_instance(pair_of_buckets):
@@ -398,7 +398,7 @@ def test_lock_of_a_killed_instance(pair_of_buckets):
     path = node.agent.rsctmp / ("IPaddr2-CIP-" + node.common["ip"])
     holder = subprocess.Popen(["flock", "-o", str(path), "sleep", "60"])
     try:
-        wait_until(path.exists, 5, "the lock")
+        wait_until(path.exists, "the lock")
         waiting = node.agent.start_process("start", subprocess.DEVNULL, subprocess.PIPE,
                                            **node.parameters(3, CRM_meta_timeout=3000))
         assert waiting.wait(10) == 1

@@ -50,7 +50,7 @@ def test_dad_is_on_by_default(pair, agent):
 def test_dadfailed_address_is_not_left_by_stop(pair, agent, rival):
     rival(VIP)
     ip(pair.node, "addr", "add", VIP + "/64", "dev", "eth0")
-    wait_until(lambda: address(pair.node, VIP).get("dadfailed"), 5, "collision")
+    wait_until(lambda: address(pair.node, VIP).get("dadfailed"), "collision")
     assert agent("stop", ip=VIP).rc == 0
     assert place(pair.node, VIP) == ""
 

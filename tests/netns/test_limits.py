@@ -34,7 +34,7 @@ def test_hanging_ip(pair, agent, action, words):
     assert done.reason or action == "status", done
     assert done.seconds < 1.5, done
     assert "Traceback" not in done.log, done
-    wait_until(lambda: not processes(pair.node), 2, "the tool's end")
+    wait_until(lambda: not processes(pair.node), "the tool's end")
 
 
 def test_hanging_add_is_taken_back(pair, agent):
@@ -52,7 +52,7 @@ def test_hanging_sender(pair, agent, vip, tool):
     done = agent("start", ip=vip, arp_bg="false", CRM_meta_timeout=2000, env={"HA_BIN": tools})
     assert done.seconds < 2, done
     assert done.rc == (1 if ":" in vip else 0), done
-    wait_until(lambda: not processes(pair.node), 2, "the tool's end")
+    wait_until(lambda: not processes(pair.node), "the tool's end")
     assert bool(place(pair.node, vip)) is (done.rc == 0)
 
 
@@ -67,10 +67,10 @@ def test_children_end_with_the_agent(pair, agent):
     tools = agent.stand_in("send_arp", 'touch "$HA_RSCTMP/here"\n' + HANG, "tools")
     process = agent.start_process("start", subprocess.DEVNULL, subprocess.DEVNULL, ip=VIP,
                                   arp_bg="false", env={"HA_BIN": tools})
-    wait_until((agent.rsctmp / "here").exists, 5, "the sender")
+    wait_until((agent.rsctmp / "here").exists, "the sender")
     process.terminate()
-    assert process.wait(3) != 0
-    wait_until(lambda: not processes(pair.node), 2, "the sender's end")
+    assert process.wait(20) != 0
+    wait_until(lambda: not processes(pair.node), "the sender's end")
     assert "Traceback" not in agent.log()
 
 

@@ -83,12 +83,12 @@ def test_unknown_action(outside):
 
 def test_one_address_in_two_namespaces(pair, agent):
     """Each has a sender of its own; the stop of one leaves the other's running."""
-    asked = {"ip": "192.0.2.50", "arp_count": 200, "arp_interval": 100}
+    asked = {"ip": "192.0.2.50", "arp_count": 600, "arp_interval": 100}
     for name in (pair.node, pair.neighbour):
         inside = pair.neighbour if name == pair.node else pair.node
         assert agent("start", inside=inside, network_namespace=name, **asked).rc == 0
-    wait_until(lambda: len(list(agent.rsctmp.glob("send_arp-192.0.2.50*"))) == 2, 5, "pid files")
+    wait_until(lambda: len(list(agent.rsctmp.glob("send_arp-192.0.2.50*"))) == 2, "pid files")
     assert agent("stop", inside=pair.neighbour, network_namespace=pair.node, **asked).rc == 0
-    wait_until(lambda: not processes(pair.node), 5, "the sender's end")
+    wait_until(lambda: not processes(pair.node), "the sender's end")
     assert processes(pair.neighbour)
     assert place(pair.neighbour, "192.0.2.50") == "eth0/24"

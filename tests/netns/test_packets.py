@@ -108,7 +108,7 @@ def learn(pair, vip):
             "_socket.socket(family, _socket.SOCK_DGRAM, 0).sendto(b'', (ip, 9))")
     subprocess.run(["ip", "netns", "exec", pair.neighbour, *PYTHON, code, vip],
                    check=True, timeout=20)
-    wait_until(lambda: believed(pair, vip) == mac_of(pair), 5, "the neighbour's first look-up")
+    wait_until(lambda: believed(pair, vip) == mac_of(pair), "the neighbour's first look-up")
 
 
 def believed(pair, vip):
@@ -146,7 +146,7 @@ def test_ipv6_frame_is_the_kernels_own(vips, recorder, forwarding, flags):
     setting(vips.node, "ipv6/conf/%s/ndisc_notify" % vips.nic, 1)
     ip(vips.node, "link", "set", "dev", vips.nic, "down")
     ip(vips.node, "link", "set", "dev", vips.nic, "up")
-    wait_until(lambda: len(about_vip(recorder)) > 1, 5, "the kernel's advertisement")
+    wait_until(lambda: len(about_vip(recorder)) > 1, "the kernel's advertisement")
     assert about_vip(recorder)[1] == ours
 
 
@@ -170,10 +170,10 @@ def test_other_kinds_of_interface(pair, recorder, kind):
     ip(pair.node, "link", "set", "dev", "upper", "up")
     ip(pair.node, "addr", "add", VIP + "/24", "dev", "upper")
     # A bridge port does not forward in the first moments.
-    wait_until(lambda: links(pair.node)["upper"]["operstate"] == "UP", 5, "the interface")
+    wait_until(lambda: links(pair.node)["upper"]["operstate"] == "UP", "the interface")
     assert announce(pair, "-c", "1", "upper", VIP)[0] == 0
     mac = mac_of(pair, "upper")
-    wait_until(lambda: about_vip(recorder) == [request(mac), reply(mac)], 2, "the packets")
+    wait_until(lambda: about_vip(recorder) == [request(mac), reply(mac)], "the packets")
 
 
 def test_count_and_interval(vips, recorder):
@@ -188,7 +188,7 @@ def test_count_and_interval(vips, recorder):
 def test_the_first_round_leaves_at_once(vips, recorder):
     process = announcing(vips, "-c", "2", "-i", "60000", vips.nic, VIP)
     try:
-        wait_until(lambda: len(about_vip(recorder)) == 2, 5, "the first round")
+        wait_until(lambda: len(about_vip(recorder)) == 2, "the first round")
     finally:
         process.kill()
         process.communicate()
@@ -220,7 +220,7 @@ def test_a_neighbour_that_knew_the_old_host_follows(vips, vip, options):
     ip(vips.node, "link", "set", "dev", vips.nic, "address", "02:00:00:00:00:07")
     assert believed(vips, vip) != "02:00:00:00:00:07"
     assert announce(vips, "-c", "1", *options, vips.nic, vip)[0] == 0
-    wait_until(lambda: believed(vips, vip) == "02:00:00:00:00:07", 2, "the neighbour's new look")
+    wait_until(lambda: believed(vips, vip) == "02:00:00:00:00:07", "the neighbour's new look", 3)
 
 
 @pytest.mark.parametrize("vip", [VIP, VIP6])
@@ -229,7 +229,7 @@ def test_a_wrong_entry_is_replaced(vips, vip, state):
     ip(vips.neighbour, "neigh", "replace", vip, "lladdr", OLD_MAC, "dev", "eth0", "nud", state)
     assert believed(vips, vip) == OLD_MAC
     assert announce(vips, "-c", "1", vips.nic, vip)[0] == 0
-    wait_until(lambda: believed(vips, vip) == mac_of(vips), 2, "the neighbour's new look")
+    wait_until(lambda: believed(vips, vip) == mac_of(vips), "the neighbour's new look", 3)
 
 
 @pytest.mark.parametrize("option", ["-A", "-U"])
@@ -238,7 +238,7 @@ def test_an_entry_just_learnt_is_replaced_too(vips, option):
     setting(vips.neighbour, "ipv4/neigh/eth0/locktime", 100000)
     ip(vips.neighbour, "neigh", "replace", VIP, "lladdr", OLD_MAC, "dev", "eth0", "nud", "stale")
     assert announce(vips, "-c", "1", option, vips.nic, VIP)[0] == 0
-    wait_until(lambda: believed(vips, VIP) == mac_of(vips), 2, "the neighbour's new look")
+    wait_until(lambda: believed(vips, VIP) == mac_of(vips), "the neighbour's new look", 3)
 
 
 # --- what is refused -------------------------------------------------------------------------
@@ -278,12 +278,12 @@ def test_a_link_that_is_down(vips, recorder):
 def test_rounds_after_a_flap_still_leave(vips, recorder):
     process = announcing(vips, "-c", "1000", "-i", "20", vips.nic, VIP)
     try:
-        wait_until(lambda: about_vip(recorder), 5, "the first round")
+        wait_until(lambda: about_vip(recorder), "the first round")
         ip(vips.node, "link", "set", "dev", vips.nic, "down")
         assert "not sent" in process.stderr.readline()
         before = len(about_vip(recorder))
         ip(vips.node, "link", "set", "dev", vips.nic, "up")
-        wait_until(lambda: len(about_vip(recorder)) > before, 5, "a round after the flap")
+        wait_until(lambda: len(about_vip(recorder)) > before, "a round after the flap")
         assert process.poll() is None
     finally:
         process.kill()
@@ -293,7 +293,7 @@ def test_rounds_after_a_flap_still_leave(vips, recorder):
 def test_an_interface_that_goes_away(vips, recorder):
     process = announcing(vips, "-c", "20", "-i", "20", vips.nic, VIP)
     try:
-        wait_until(lambda: about_vip(recorder), 5, "the first round")
+        wait_until(lambda: about_vip(recorder), "the first round")
         ip(vips.node, "link", "delete", "dev", vips.nic)
         _, err = process.communicate(timeout=20)
     finally:
@@ -370,7 +370,7 @@ def test_a_tentative_address_is_refused(pair, recorder):
 def test_a_duplicate_address_is_refused(pair, rival):
     rival(VIP6)
     ip(pair.node, "addr", "add", VIP6 + "/64", "dev", pair.nic)
-    wait_until(lambda: address(pair.node, VIP6).get("dadfailed"), 5, "failed detection")
+    wait_until(lambda: address(pair.node, VIP6).get("dadfailed"), "failed detection")
     rc, out, err = announce(pair, "-c", "1", pair.nic, VIP6)
     assert (rc, out) == (1, "") and "failed duplicate address detection" in err
 
@@ -392,7 +392,7 @@ def test_an_alternative_name(vips, recorder, name):
 
 def test_no_carrier_is_told(vips):
     ip(vips.neighbour, "link", "set", "dev", "eth0", "down")
-    wait_until(lambda: links(vips.node)[vips.nic]["operstate"] != "UP", 5, "carrier lost")
+    wait_until(lambda: links(vips.node)[vips.nic]["operstate"] != "UP", "carrier lost")
     rc, _, err = announce(vips, "-q", "-c", "1", vips.nic, VIP)
     assert rc == 0 and "warning: eth0 has no carrier" in err
 
@@ -400,7 +400,7 @@ def test_no_carrier_is_told(vips):
 def test_interrupt_is_quiet(vips, recorder):
     process = announcing(vips, "-q", "-c", "1000", "-i", "50", vips.nic, VIP)
     try:
-        wait_until(lambda: about_vip(recorder), 5, "the first round")
+        wait_until(lambda: about_vip(recorder), "the first round")
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=10) == ("", "")
     finally:
