@@ -86,9 +86,9 @@ def measured(options, bench, made):
     for number in range(options.runs):
         say("round %d of %d" % (number + 1, options.runs))
         rounds.actions(bench, host, number)
-        rounds.announced(bench, host, neighbour, number)
         for count, crowd in crowds.items():
-            rounds.crowded(bench, crowd, count, number)
+            rounds.watched(bench, crowd, number, count)
+        rounds.announced(bench, host, neighbour, number)
 
 
 def loaded(options, bench, made):

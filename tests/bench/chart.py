@@ -77,7 +77,7 @@ def group(top, label, told, longest):
         lines.append('  <text x="%.1f" y="%d" font-size="12">%.1f</text>'
                      % (LEFT + width + 6, y + 12, median))
     lines.append('  <text x="%d" y="%d" text-anchor="end" font-weight="bold">%d %%</text>'
-                 % (WIDTH - 20, top + BAR + 9, round(100 * report.ratio(told))))
+                 % (WIDTH - 20, top + BAR + 9, round(100 * told[report.RATIO]["median"])))
     return lines
 
 

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The measured values as one document, held against the targets, and as a table.
 
-The document is plain data, for JSON: about (machine and versions), agents, rows, growth, load,
-targets.  A row has time and cpu (who -> summary in ms), programs and memory (who -> number, MiB).
+The document is plain data, for JSON: about (machine and versions), rows, growth, load, targets.
+A row has time and cpu (who -> summary in ms), programs and memory (who -> number, MiB).  Among who
+is `ratio`, the summary of ours / other: each ratio of two runs that came one after the other.
 """
 
 from . import rounds
 from .measure import median_error, summary
 
-OURS, OTHER = "ours", "other"
+OURS, OTHER, RATIO = "ours", "other", "ratio"
 MANY, MOST = 5000, 20000
 WATCHED = [row for row, _, _ in rounds.STOPPED + rounds.RUNNING]
 
@@ -37,38 +38,39 @@ def document(bench, about, load=None):
     for kind, values in (("time", bench.wall), ("cpu", bench.cpu)):
         for (row, who), found in values.items():
             rows.setdefault(row, {}).setdefault(kind, {})[who] = summary(found)
+            if who == OTHER:
+                rows[row][kind][RATIO] = summary(ratios(values[row, OURS], found))
     for kind, values in (("programs", bench.programs), ("memory", bench.memory)):
         for (row, who), found in values.items():
             rows.setdefault(row, {}).setdefault(kind, {})[who] = max(found)
-    made = {"about": about, "rows": rows, "growth": growth(rows), "load": load or {}}
+    made = {"about": about, "rows": rows, "growth": growth(bench.wall), "load": load or {}}
     made["targets"] = targets(made)
     return made
 
 
-def growth(rows):
+def ratios(values, others):
+    """What each value is beside the other of the same round."""
+    return [value / other for value, other in zip(values, others)]
+
+
+def growth(wall):
     """How time grows with the addresses of a host: row -> ms per 1,000 addresses, beside `ip`.
 
-    {"ours", "other", "ip", "ratio" (ours / ip), "error" (twice the ratio's standard error)}
+    {"ours", "other", "ip", "ratio" (ours / ip), "error" (twice the ratio's standard error)}; each
+    the median of what the rounds gave.
     """
     found = {}
     for row in WATCHED:
-        big = row + rounds.suffix_of(MOST)
-        if big not in rows or rounds.ASK_ROW not in rows:
+        many = row + rounds.suffix_of(MOST)
+        if (many, rounds.IP) not in wall:
             continue
-        slopes = {who: slope(rows, row, who) for who in (OURS, OTHER)}
-        slopes["ip"] = slope(rows, rounds.ASK_ROW, "ip")
-        ip = slopes["ip"][0]
-        found[row] = {who: value for who, (value, _) in slopes.items()}
-        found[row]["ratio"] = slopes[OURS][0] / ip
-        found[row]["error"] = 2 * (slopes[OURS][1] ** 2 + slopes["ip"][1] ** 2) ** 0.5 / ip
+        slopes = {who: [(high - low) / MOST * 1000
+                        for low, high in zip(wall[row, who], wall[many, who])]
+                  for who in (OURS, OTHER, rounds.IP)}
+        found[row] = {who: summary(values)["median"] for who, values in slopes.items()}
+        ratio = summary(ratios(slopes[OURS], slopes[rounds.IP]))
+        found[row].update(ratio=ratio["median"], error=round(2 * median_error(ratio), 3))
     return found
-
-
-def slope(rows, row, who):
-    """Milliseconds per 1,000 addresses, and the standard error of that."""
-    low, high = rows[row]["time"][who], rows[row + rounds.suffix_of(MOST)]["time"][who]
-    error = (median_error(low) ** 2 + median_error(high) ** 2) ** 0.5
-    return (high["median"] - low["median"]) / MOST * 1000, error / MOST * 1000
 
 
 def targets(made):
@@ -80,8 +82,8 @@ def targets(made):
                       "met": value - slack <= limit})
 
     for (row, kind), limit in ratio_limits(made["about"].get("sh", "1.")).items():
-        if row in rows:
-            hold(row, kind, ratio(rows[row][kind]), limit)
+        if row in rows and RATIO in rows[row][kind]:
+            hold(row, kind, rows[row][kind][RATIO]["median"], limit)
     for (row, kind), limit in LIMITS.items():
         if kind in rows.get(row, {}):
             hold(row, kind, rows[row][kind][OURS], limit)
@@ -91,11 +93,6 @@ def targets(made):
         hold("load", "cpu", made["load"][OURS]["cpu seconds"] / made["load"][OTHER]["cpu seconds"],
              LOAD_LIMIT)
     return found
-
-
-def ratio(summaries):
-    """Median of ours / median of the other."""
-    return summaries[OURS]["median"] / summaries[OTHER]["median"]
 
 
 # --- text ------------------------------------------------------------------------------------
@@ -141,7 +138,7 @@ def _pair(row, kind, told, met):
     target = met.get((row, kind))
     limit = "%5.2f%s" % (target["limit"], "!" if not target["met"] else " ") if target else ""
     return "%8.1f%8.1f%7.2f %-11s" % (told[kind][OURS]["median"], told[kind][OTHER]["median"],
-                                      ratio(told[kind]), limit)
+                                      told[kind][RATIO]["median"], limit)
 
 
 def _counts(row, told, met):

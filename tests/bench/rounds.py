@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The runs that are measured, in rounds: each agent in turn goes through all actions once.
+"""The runs that are measured, in rounds: the agents do each action in turn, one after the other.
 
-Values are kept by (row, who): row as the report shows it, who is a key of the agents.
+A round gives one value to each (row, who): row as the report shows it, who a key of the agents.
+Values with the same index come from the same round, where they were measured within moments, so
+that their ratio does not tell of a machine that grew slower meanwhile.
 """
 
 import collections
@@ -16,10 +18,11 @@ VIP = "192.0.2.50"
 WATCH = ("monitor", "status", "probe")
 STOPPED = [("%s, not running" % action, action, 7) for action in WATCH]
 RUNNING = [("%s, running" % action, action, 0) for action in WATCH]
-ACTIONS = [("validate-all", "validate-all", 0), *STOPPED, ("start", "start", 0), *RUNNING,
-           ("stop", "stop", 0), ("meta-data", "meta-data", 0)]
+CHECK, META = ("validate-all", "validate-all", 0), ("meta-data", "meta-data", 0)
+START, STOP = ("start", "start", 0), ("stop", "stop", 0)
+ACTIONS = [CHECK, *STOPPED, START, *RUNNING, STOP, META]
 ASK = ["/usr/sbin/ip", "-o", "-f", "inet", "addr", "show", "to", VIP]
-ASK_ROW = "ip addr show to ADDRESS"
+IP = "ip"                   # who, of ASK
 ANNOUNCED = [("start to first announcement, IPv4", VIP, {}),
              ("start to first announcement, IPv6", "2001:db8::50", {"nodad": "true"})]
 
@@ -44,43 +47,57 @@ class Bench:
         turns = list(self.agents.items())
         return turns[::-1] if number % 2 else turns
 
-    def clock(self, key, argv, env, expected=0):
-        """Run and keep what it cost."""
-        cost = measure.run(argv, env, expected)
+    def note(self, key, cost):
+        """Keep what a run cost."""
         self.wall[key].append(cost.wall)
         self.cpu[key].append(cost.cpu)
 
-    def act(self, who, rows, keep=None, suffix=""):
-        """Let an agent do the actions of the rows; keep(key, argv, env, expected) measures one."""
-        for row, action, expected in rows:
-            (keep or self.clock)((row + suffix, who), command(self.agents[who], action),
-                                 environment(self.folder, VIP, action), expected)
+    def clock(self, key, *words):
+        """Run a program and keep what it cost."""
+        self.note(key, measure.run(*words))
+
+    def act(self, who, told, keep=None, suffix=""):
+        """Let an agent do the action of one row; keep(key, argv, env, expected) measures it."""
+        row, action, expected = told
+        (keep or self.clock)((row + suffix, who), command(self.agents[who], action),
+                             environment(self.folder, VIP, action), expected)
+
+    def in_turn(self, rows, number, suffix=""):
+        """Let each agent do the actions of the rows, which belong together."""
+        for who, _ in self.turns(number):
+            for told in rows:
+                self.act(who, told, suffix=suffix)
+
+
+def ask():
+    """The Cost of `ip` alone saying where the address is."""
+    return measure.run(ASK, {"PATH": PATH, "LC_ALL": "C"})
 
 
 def actions(bench, host, number):
     """One round of every action on a host with one address."""
-    host.enter()
-    for who, _ in bench.turns(number):
-        bench.act(who, ACTIONS)
-    bench.clock((ASK_ROW, "ip"), ASK, {"PATH": PATH, "LC_ALL": "C"})
+    watched(bench, host, number)
+    for rows in ([CHECK], [START, STOP], [META]):
+        bench.in_turn(rows, number)
 
 
-def crowded(bench, host, count, number):
+def watched(bench, host, number, count=0):
     """One round of monitor, status and probe on a host with `count` more addresses."""
-    suffix = suffix_of(count)
     host.enter()
-    for who, _ in bench.turns(number):
-        bench.act(who, STOPPED, suffix=suffix)
-    ip(host.name, "addr", "add", VIP + "/24", "brd", "+", "dev", "eth0")
-    for who, _ in bench.turns(number):
-        bench.act(who, RUNNING, suffix=suffix)
-    bench.clock((ASK_ROW + suffix, "ip"), ASK, {"PATH": PATH, "LC_ALL": "C"})
+    ask()                   # the first one after another host's turn takes longer
+    suffix = suffix_of(count)
+    for rows in (STOPPED, RUNNING):
+        for told in rows:
+            bench.in_turn([told], number, suffix)
+            bench.note((told[0] + suffix, IP), ask())
+        if rows is STOPPED:
+            ip(host.name, "addr", "add", VIP + "/24", "brd", "+", "dev", "eth0")
     ip(host.name, "addr", "del", VIP + "/24", "dev", "eth0")
 
 
 def suffix_of(count):
     """What the row of a crowded host ends with."""
-    return ", {:,} addresses".format(count)
+    return ", {:,} addresses".format(count) if count else ""
 
 
 def count(bench, host):
@@ -88,8 +105,9 @@ def count(bench, host):
     host.enter()
     for keep, kind in ((measure.programs, bench.programs), (measure.memory, bench.memory)):
         for who in bench.agents:
-            bench.act(who, ACTIONS, keep=lambda key, *words, keep=keep, kind=kind:
-                      kind[key].append(keep(*words)))
+            for row in ACTIONS:
+                bench.act(who, row, keep=lambda key, *words, keep=keep, kind=kind:
+                          kind[key].append(keep(*words)))
 
 
 def announced(bench, host, neighbour, number):
