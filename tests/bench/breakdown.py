@@ -39,9 +39,9 @@ def profile(agent, folder, made, runs):
 
     for _ in range(runs):
         bare.append(measure.run([python, "-IS", "-c", EXIT], {}))
-        bench.act("ours", rounds.ACTIONS)
-        bench.act("ours", rounds.ACTIONS, keep=by_parts)
-        bench.act("ours", rounds.ACTIONS, keep=by_modules)
+        for keep in (None, by_parts, by_modules):
+            for told in rounds.ACTIONS:
+                bench.act("ours", told, keep)
     return "\n\n".join(
         section(row, bench, bare, parts[row], modules[row])
         for row, _, _ in rounds.ACTIONS)
