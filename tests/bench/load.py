@@ -16,19 +16,21 @@ PREFIX = 16             # so that one network holds them all
 def load(agents, folder, addresses, seconds):
     """CPU and elapsed time of `seconds` of monitoring for each agent, in turns of INTERVAL.
 
-    agents: who -> path.  Gives who -> {"cpu seconds", "monitors", "median ms", "late"}: CPU of all
-    processes, the time one monitor takes in the crowd, and turns that did not end in time.
+    agents: who -> path.  Gives who -> {"cpu seconds", "turns", "monitors", "median ms", "late"}:
+    CPU of all processes, in all and by turns, the time one monitor takes in the crowd, and turns
+    that did not end in time.
     """
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(cores)[:CORES])
-    kept = {who: {"cpu": 0.0, "walls": [], "late": 0} for who in agents}
+    kept = {who: {"turns": [], "walls": [], "late": 0} for who in agents}
     try:
         for number in range(max(1, round(seconds / INTERVAL))):
             for who in sorted(agents, reverse=bool(number % 2)):
                 turn(command(agents[who], "monitor"), folder, addresses, kept[who])
     finally:
         os.sched_setaffinity(0, cores)
-    return {who: {"cpu seconds": told["cpu"] / 1e3, "monitors": len(told["walls"]),
+    return {who: {"cpu seconds": sum(told["turns"]), "turns": told["turns"],
+                  "monitors": len(told["walls"]),
                   "median ms": measure.summary(told["walls"])["median"], "late": told["late"]}
             for who, told in kept.items()}
 
@@ -37,6 +39,7 @@ def turn(argv, folder, addresses, kept):
     """Monitor every address once, evenly over INTERVAL seconds; adds to kept."""
     begin = time.monotonic()
     running = {}
+    kept["turns"].append(0.0)
     for number, address in enumerate(addresses):
         due = begin + INTERVAL * number / len(addresses)
         while time.monotonic() < due:
@@ -56,7 +59,7 @@ def reap(running, kept, how):
         return False
     if not pid:
         return False
-    kept["cpu"] += measure.cpu_of(usage)
+    kept["turns"][-1] += measure.cpu_of(usage) / 1e3
     if pid in running:
         kept["walls"].append((time.monotonic() - running.pop(pid)) * 1e3)
         if status:

@@ -90,8 +90,8 @@ def targets(made):
     for row, told in made["growth"].items():
         hold(row, "growth", told["ratio"], GROWTH_LIMIT, min(told["error"], GROWTH_SLACK))
     if made["load"]:
-        hold("load", "cpu", made["load"][OURS]["cpu seconds"] / made["load"][OTHER]["cpu seconds"],
-             LOAD_LIMIT)
+        turns = [made["load"][who]["turns"] for who in (OURS, OTHER)]
+        hold("load", "cpu", summary(ratios(*turns))["median"], LOAD_LIMIT)
     return found
 
 

@@ -69,6 +69,15 @@ def test_growth_is_held_against_that_of_ip(bench, extra, met):
     assert [told["met"] for told in made["targets"] if told["kind"] == "growth"] == [met]
 
 
+@pytest.mark.parametrize("ours, met", [([4, 8, 4.1], True), ([4.1, 8.2, 3.9], False)])
+def test_load_is_held_turn_by_turn(bench, ours, met):
+    load = {who: {"cpu seconds": sum(turns), "turns": turns, "monitors": 600, "median ms": 10.0,
+                  "late": 0} for who, turns in ((OURS, ours), (OTHER, [10, 20, 10]))}
+    made = report.document(bench, ABOUT, load)
+    assert [(told["row"], told["met"]) for told in made["targets"]] == [("load", met)]
+    assert "its CPU, ours / other" in report.table(made)
+
+
 def test_one_agents_rows_alone_are_held_against_nothing(bench):
     fill(bench, ROW, ours=[5, 5])
     assert report.document(bench, ABOUT)["targets"] == []
