@@ -45,7 +45,8 @@ def test_both_agents_go_through_every_action(bench, tmp_path):
                if told["kind"] in ("programs", "memory")}
     assert len(counted) == 2 * len(report.WATCHED)
     assert all(told["met"] for told in counted.values()), counted
-    assert made["rows"]["monitor, running"]["programs"] == {report.OURS: 3, report.OTHER: 22}
+    programs = made["rows"]["monitor, running"]["programs"]
+    assert programs[report.OURS] == 3 < programs[report.OTHER]
     assert "monitor, running" in (tmp_path / "speed.svg").read_text()
 
 
