@@ -53,11 +53,11 @@ def measure(lab, ip, change, restore):
     new = next(name for name in lab.nodes if name != old)
     with Watch(lab.folder) as watch:
         watch.start("pings", lab.client, "ping", "-D", "-n", "-i", "0.01", ip)
-        wait_until("answers", lambda: len(watch.lines("pings")) > 50)
+        wait_until(lambda: len(watch.lines("pings")) > 50, "answers")
         lab.run(*[word.format(old=old, new=new) for word in change])
         lab.settle()  # a pending start counts as running for crm_resource -W, but not for --wait
         before = len(watch.lines("pings"))
-        wait_until("answers", lambda: len(watch.lines("pings")) > before + 50)
+        wait_until(lambda: len(watch.lines("pings")) > before + 50, "answers")
     gap = longest_hole(watch.lines("pings"))
     times = recorded(lab, "vip")
     lab.run(*[word.format(old=old, new=new) for word in restore])

@@ -14,13 +14,14 @@ down, and what happens when the test run itself is killed.
 
 Requires root, util-linux, iproute2, iputils-ping, corosync, pacemaker and pacemaker-cli-utils.
 """
+import functools
 import json
 import os
 import subprocess
-import time
 import xml.etree.ElementTree as ET
 
 from tests.cluster.machine import Machine, OURS
+from tests.netns import state
 
 SHELL = "ocf:heartbeat:IPaddr2"
 AGENT = os.environ.get("CLUSTER_AGENT", OURS)
@@ -57,15 +58,8 @@ CRM_CONFIG = {"dc-deadtime": "2s", "stonith-enabled": "false", "no-quorum-policy
               "load-threshold": "1000%"}
 
 
-def wait_until(what, true, seconds=90):
-    """Poll until true() returns something true, and return that; AssertionError after seconds."""
-    end = time.monotonic() + seconds
-    while True:
-        result = true()
-        if result:
-            return result
-        assert time.monotonic() < end, f"waited {seconds} s in vain: {what}"
-        time.sleep(0.05)
+#: Of clusters, which take their time.
+wait_until = functools.partial(state.wait_until, seconds=90)
 
 
 class Lab:
@@ -173,8 +167,8 @@ class Lab:
         """Start Corosync and Pacemaker on a node that runs neither."""
         with node.log("corosync.out") as out:
             self.daemons.append(node.spawn("corosync", "-f", stdout=out, stderr=out))
-        wait_until(f"corosync on {node}", lambda: node.run(
-            "corosync-cfgtool", "-s", check=False).returncode == 0)
+        wait_until(lambda: node.run(
+            "corosync-cfgtool", "-s", check=False).returncode == 0, f"corosync on {node}")
         with node.log("pacemakerd.out") as out:
             self.daemons.append(node.spawn("pacemakerd", stdout=out, stderr=out))
 
@@ -182,8 +176,8 @@ class Lab:
         """End Pacemaker and then Corosync, in order, as a service manager does."""
         for program in ("pacemakerd", "corosync"):
             node.run("sh", "-c", f"kill $(pidof {program})")
-            wait_until(f"end of {program} on {node}", lambda name=program: node.run(
-                "pidof", name, check=False).returncode)
+            wait_until(lambda name=program: node.run(
+                "pidof", name, check=False).returncode, f"end of {program} on {node}")
 
     # -- what the cluster says ----------------------------------------------------------------
     def any(self):
@@ -207,13 +201,13 @@ class Lab:
     def wait_online(self):
         """Wait until all nodes that are alive are members, and the cluster is at rest."""
         alive = {name for name, node in self.nodes.items() if node.alive()}
-        wait_until(f"{alive} online", lambda: self.online() == alive)
+        wait_until(lambda: self.online() == alive, f"{alive} online")
         self.settle()
 
     def settle(self):
         """Wait until no action is pending."""
-        wait_until("cluster at rest", lambda: self.run(
-            "crm_resource", "--wait", "--timeout", "100s", check=False).returncode == 0)
+        wait_until(lambda: self.run("crm_resource", "--wait", "--timeout", "100s",
+                                    check=False).returncode == 0, "cluster at rest")
 
     def running_on(self, resource):
         """Names of the nodes on which Pacemaker believes resource to be started."""
@@ -249,7 +243,7 @@ class Lab:
             assert len(started) == 1, f"{resource} runs on {started}"
             assert self.holders(ip) == started, f"{resource} should be on {started}"
         for ip in addresses.values():
-            wait_until(f"an answer from {ip}", lambda address=ip: self.pings(address))
+            wait_until(lambda address=ip: self.pings(address), f"an answer from {ip}")
         assert self.failures() == sorted(failed)
 
     def primitive(self, name, meta="", agent=AGENT, **params):
@@ -274,7 +268,7 @@ class Lab:
             else:
                 self.boot(node)
                 self.start_cluster(node)
-        wait_until("all nodes online", lambda: self.online() == set(self.nodes))
+        wait_until(lambda: self.online() == set(self.nodes), "all nodes online")
         for name in self.nodes:
             self.run("crm_attribute", "-q", "-N", name, "-n", "standby", "-D", check=False)
         self.run("crm_attribute", "-q", "-n", "maintenance-mode", "-D", check=False)

@@ -53,16 +53,16 @@ def test_globally_unique_clone(empty, serve, ip, mask):
           "resource-stickiness=0", ip=ip, cidr_netmask=mask, nic="eth0")
     assert instances(empty, "shared") == ["n1", "n2"] and not empty.failures()
     assert empty.holders(ip) == ["n1", "n2"]
-    wait_until("both nodes answer", lambda: {*answers(empty, ip)} == {"n1", "n2"})
+    wait_until(lambda: {*answers(empty, ip)} == {"n1", "n2"}, "both nodes answer")
     empty.kill(empty.nodes["n1"])
-    wait_until("both buckets on n2", lambda: instances(empty, "shared") == ["n2", "n2"])
+    wait_until(lambda: instances(empty, "shared") == ["n2", "n2"], "both buckets on n2")
     empty.settle()
-    wait_until("n2 answers all", lambda: {*answers(empty, ip)} == {"n2"})
+    wait_until(lambda: {*answers(empty, ip)} == {"n2"}, "n2 answers all")
     empty.revive(empty.nodes["n1"])
     serve("n1")
-    wait_until("spread again", lambda: instances(empty, "shared") == ["n1", "n2"])
+    wait_until(lambda: instances(empty, "shared") == ["n1", "n2"], "spread again")
     empty.settle()
-    wait_until("both nodes answer", lambda: {*answers(empty, ip)} == {"n1", "n2"})
+    wait_until(lambda: {*answers(empty, ip)} == {"n1", "n2"}, "both nodes answer")
     assert not empty.failures()
 
 
@@ -77,12 +77,12 @@ def test_pool_of_addresses(empty):
         assert {*instances(empty, "pool")} == names and len(instances(empty, "pool")) == 3
         for ip in POOL:
             assert len(empty.holders(ip)) == 1
-            wait_until(f"an answer from {ip}", lambda ip=ip: empty.pings(ip))
+            wait_until(lambda ip=ip: empty.pings(ip), f"an answer from {ip}")
         assert not empty.holders("192.0.2.163") and not empty.failures()
 
     check({"n1", "n2"})
     empty.kill(empty.nodes["n2"])
-    wait_until("takeover", lambda: empty.online() == {"n1"})
+    wait_until(lambda: empty.online() == {"n1"}, "takeover")
     check({"n1"})
     empty.revive(empty.nodes["n2"])
     check({*instances(empty, "pool")})
@@ -132,7 +132,7 @@ def test_namespace_in_the_node(empty):
     for _ in range(2):
         where = empty.running_on("vip")
         assert inside() == where and not empty.holders(ip) and not empty.failures()
-        wait_until("an answer", lambda: empty.pings(ip))
+        wait_until(lambda: empty.pings(ip), "an answer")
         empty.run("crm", "resource", "move", "vip", "force")
         empty.settle()
         assert empty.running_on("vip") not in (where, [])

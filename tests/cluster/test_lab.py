@@ -51,8 +51,8 @@ def test_killed_test_run_leaves_nothing(need, tmp_path):
     with runner:
         name = namespace(runner.stdout.readline().strip())
         assert name
-        wait_until("sleep in the machine", lambda: len(members(name)) == 2)
+        wait_until(lambda: len(members(name)) == 2, "sleep in the machine")
         assert host() == before
         runner.kill()
-    wait_until("the end of the machine", lambda: not members(name))
+    wait_until(lambda: not members(name), "the end of the machine")
     assert host() == before

@@ -16,7 +16,7 @@ def test_carrier_lost_and_not_watched(empty, ip, mask):
     empty.primitive("vip", ip=ip, cidr_netmask=mask, nic="eth0")
     where = empty.running_on("vip")
     empty.cable(where[0], "down")
-    wait_until("silence", lambda: not empty.pings(ip))
+    wait_until(lambda: not empty.pings(ip), "silence")
     empty.settle()
     assert empty.holders(ip) == where and not empty.failures()
     empty.cable(where[0], "up")
@@ -31,7 +31,7 @@ def test_carrier_lost_with_check_link_status(empty, ip, mask):
                     check_link_status="true")
     where = empty.running_on("vip")[0]
     empty.cable(where, "down")
-    wait_until("the move", lambda: empty.running_on("vip") not in ([], [where]))
+    wait_until(lambda: empty.running_on("vip") not in ([], [where]), "the move")
     empty.check({"vip": ip}, [(where, "vip_monitor_2000", NOT_RUNNING)])
     empty.cable(where, "up")
     empty.forgive()
@@ -45,7 +45,7 @@ def test_interface_down_and_not_watched(empty):
     empty.primitive("vip", ip=ip, cidr_netmask=mask, nic="eth0")
     where = empty.running_on("vip")
     empty.nodes[where[0]].run("ip", "link", "set", "eth0", "down")
-    wait_until("silence", lambda: not empty.pings(ip))
+    wait_until(lambda: not empty.pings(ip), "silence")
     empty.settle()
     assert empty.holders(ip) == where and not empty.failures()
     empty.nodes[where[0]].run("ip", "link", "set", "eth0", "up")
@@ -63,7 +63,7 @@ def test_interface_down_is_healed(empty, ip, mask, more):
     where = empty.running_on("vip")[0]
     empty.nodes[where].run("ip", "link", "set", "eth0", "down")
     failed = [(where, "vip_monitor_2000", NOT_RUNNING)]
-    wait_until("a failed monitor", lambda: empty.failures() == failed)
+    wait_until(lambda: empty.failures() == failed, "a failed monitor")
     empty.check({"vip": ip}, failed)
     assert empty.running_on("vip") == [where]
     empty.forgive()

@@ -40,8 +40,8 @@ def test_the_watch_sees_a_duplicate(empty, watch, ip, mask):
     for node in empty.nodes.values():
         node.run("ip", "address", "add", f"{ip}/{mask}", "dev", "eth0", "nodad")
     both = {empty.mac(name) for name in empty.nodes}
-    wait_until("answers of both", lambda: {mac for _, mac in watch.lines("asked")} == both)
-    wait_until("changes of both", lambda: most_holders(empty, watch, ip) == 2)
+    wait_until(lambda: {mac for _, mac in watch.lines("asked")} == both, "answers of both")
+    wait_until(lambda: most_holders(empty, watch, ip) == 2, "changes of both")
     for node in empty.nodes.values():
         node.run("ip", "address", "delete", f"{ip}/{mask}", "dev", "eth0")
     watch.stop()
@@ -60,12 +60,12 @@ def test_fifty_moves(empty, watch, ip, mask, record_property):
         return watch.lines("knocks")[-1:] and watch.lines("knocks")[-1][1] == name
 
     visited = empty.running_on("vip")
-    wait_until("the first connection", lambda: served_by(visited[0]))
+    wait_until(lambda: served_by(visited[0]), "the first connection")
     for _ in range(MOVES):
         visited.append(next(name for name in empty.nodes if name != visited[-1]))
         empty.run("crm_resource", "-r", "vip", "--move", "-N", visited[-1])
         empty.check({"vip": ip})
-        wait_until(f"a connection to {visited[-1]}", lambda: served_by(visited[-1]))
+        wait_until(lambda: served_by(visited[-1]), f"a connection to {visited[-1]}")
         empty.run("crm_resource", "-r", "vip", "--clear")
     watch.stop()
 

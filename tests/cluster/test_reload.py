@@ -41,13 +41,13 @@ def test_reload_agent(installed):
     with Watch(lab.folder) as watch:
         watch.start("changes", lab.nodes[where[0]], "ip", "-ts", "-o", "monitor", "address")
         lab.run("crm_resource", "-r", "vip", "-p", "arp_count", "-v", "3")
-        wait_until("a reload", lambda: executed(lab, "reload-agent") == 1)
+        wait_until(lambda: executed(lab, "reload-agent") == 1, "a reload")
         lab.check({"vip": IP})
         assert executed(lab, "start") == 1 and executed(lab, "stop") == 0
         assert not held(watch.lines("changes"), IP)
         lab.run("crm_resource", "-r", "vip", "-p", "cidr_netmask", "-v", "28")
         lab.check({"vip": IP})
         assert executed(lab, "start") == 2 and executed(lab, "stop") == 1
-        wait_until("both changes", lambda: [change for _, change in held(
-            watch.lines("changes"), IP)] == [-1, 1])
+        wait_until(lambda: [change for _, change in held(
+            watch.lines("changes"), IP)] == [-1, 1], "both changes")
     assert executed(lab, "reload-agent") == 1

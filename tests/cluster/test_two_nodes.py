@@ -63,7 +63,7 @@ def test_created_started_and_monitored(lab, examples):
                             "lrm_rsc_op[@operation='monitor'][@interval!='0'][@rc-code='0']",
                             check=False)
             return found.returncode == 0
-        wait_until(f"a monitor of {resource}", monitored)
+        wait_until(monitored, f"a monitor of {resource}")
 
 
 def test_moved(lab, examples):
@@ -90,7 +90,7 @@ def test_node_killed(lab, examples):
     name = lab.running_on(next(iter(examples.addresses)))[0]
     lab.kill(lab.nodes[name])
     survivor = {r: [other(lab, name)] for r in examples.addresses}
-    wait_until("takeover", lambda: placed(lab, examples) == survivor)
+    wait_until(lambda: placed(lab, examples) == survivor, "takeover")
     lab.check(examples.addresses)
     lab.revive(lab.nodes[name])
     lab.check(examples.addresses)
@@ -106,9 +106,9 @@ def test_address_removed_behind_its_back(lab, examples):
         for mask in (24, 64):
             node.run("ip", "address", "delete", f"{ip}/{mask}", "dev", "eth0", check=False)
         assert not lab.holders(ip)
-        wait_until(f"{ip} back", lambda ip=ip: lab.holders(ip))
+        wait_until(lambda ip=ip: lab.holders(ip), f"{ip} back")
         failed.append((name, f"{resource}_monitor_10000", "not running"))
-        wait_until("a failed monitor", lambda: lab.failures() == sorted(failed))
+        wait_until(lambda: lab.failures() == sorted(failed), "a failed monitor")
     lab.check(examples.addresses, failed)
     lab.forgive()
 
