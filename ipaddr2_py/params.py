@@ -271,13 +271,14 @@ def read(environ):
 
     As ${X=default} in the shell: the default stands in for a variable that is unset, one that is
     set to nothing stays empty. ip, which has no default, is "" when unset. netmask, the former
-    name of cidr_netmask, counts where cidr_netmask is empty.
+    name of cidr_netmask, counts where cidr_netmask is empty. White space around a value is no
+    part of it.
     """
     values = {}
     for parameter in TABLE:
         value = environ.get(PREFIX + parameter.name)
         if value is None:
             value = parameter.default or ""
-        values[parameter.name] = value
-    values["cidr_netmask"] = values["cidr_netmask"] or environ.get(PREFIX + "netmask", "")
+        values[parameter.name] = value.strip()
+    values["cidr_netmask"] = values["cidr_netmask"] or environ.get(PREFIX + "netmask", "").strip()
     return values
