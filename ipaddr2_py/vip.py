@@ -129,17 +129,24 @@ def clone_settings(vip):
         if vip.action != "stop" and ocf_is_true(vip.params["lvs_support"]):
             configured("lvs_support [%s] and load sharing (clone-max %d) exclude each other"
                        % (vip.params["lvs_support"], vip.buckets))
-        if not ocf_is_true(vip.params["unique_clone_address"]) and not is_anonymous_on_lo(vip):
-            vip.bucket = int(number) + 1
+        if not ocf_is_true(vip.params["unique_clone_address"]):
+            share(vip, int(number) + 1)
 
 
-def is_anonymous_on_lo(vip):
-    """Whether this is an instance of an anonymous clone on lo: a plain address on each node.
+def share(vip, bucket):
+    """Settle whether a clone's instance shares the address, by this bucket.
 
-    Real servers of LVS and anycast have that.  Pacemaker numbers anonymous instances too.
+    An anonymous clone on lo has a plain address on each node, as real servers of LVS and anycast
+    have it.  Pacemaker numbers anonymous instances too, and gives a number to any node: their
+    buckets do not stay where they are.
     """
     unique = ENV.get("OCF_RESKEY_CRM_meta_globally_unique", "")
-    return vip.params["nic"] == "lo" and bool(unique) and not ocf_is_true(unique)
+    if vip.params["nic"] == "lo" and unique and not ocf_is_true(unique):
+        return
+    vip.bucket = bucket
+    if vip.action == "start" and not ocf_is_true(unique):
+        ocf_log("warn", "%s is shared by the instances of a clone that is not globally unique: only "
+                "globally-unique=true keeps buckets and nodes together" % vip.ip)
 
 
 def check_family(vip):
@@ -183,6 +190,10 @@ def find_place(vip):
         nic = resolve_nic(values["nic"])[1] or values["nic"] if values["nic"] else ""
         route = findif(vip.family, vip.ip, nic, netmask, values["proto"], vip.held or ())
     except FindifError as problem:
+        if vip.action not in STRICT and not problem.unreadable and was_here(vip):
+            ocf_log("info", "%s is not on %s, where start put it, nor elsewhere"
+                    % (vip.ip, vip.note.name))
+            raise OcfExit(OCF_NOT_RUNNING) from None
         ocf_log("err", problem.reason)
         if ocf_is_probe(vip.action) and not problem.unreadable:
             ocf_log("info", "[findif] failed")
@@ -233,6 +244,13 @@ def noted_place(vip, nic, netmask):
         ocf_log("info", "%s is down: %s is not served" % (name, vip))
         vip.nic = ""
     return True
+
+
+def was_here(vip):
+    """Whether start noted a place, and the address is nowhere on this host now: that is enough to
+    know that it does not run.  Not where nic names no interface, which is a fault of its own."""
+    nic = vip.params["nic"]
+    return bool(vip.note) and not vip.held and (not nic or bool(resolve_nic(nic)[0]))
 
 
 def is_down(nic):
