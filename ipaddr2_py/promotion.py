@@ -5,18 +5,19 @@ The kernel calls the first address of a network on an interface primary, and the
 secondary.  With the primary it deletes the secondary ones as well, whoever's they are, unless that
 setting has one of them promoted (Linux, __inet_del_ifa() of net/ipv4/devinet.c).  So it is switched
 on for the moment of a deletion, where that matters, by a child that outlives the agent: however the
-agent ends, the child sees its end of a pipe close, and puts back what was there.
+agent ends, the child sees its end of a pipe close, and puts back what was there.  One agent at a
+time does so on an interface.
 """
 
 import posix
 import time
 
-from . import addresses, commands, files, findif, place, waiting
+from . import addresses, ahead, commands, files, findif, place
 from .ocf import ocf_log
 
 SETTING = "/proc/sys/net/ipv4/conf/%s/promote_secondaries"
 LOCK_LIMIT = 2.0            # seconds that the lock of the interface is waited for
-PATIENCE = LOCK_LIMIT + 1.0     # seconds that the agent waits for its child
+PATIENCE = 1.0              # seconds that the agent and its child wait for each other
 
 
 class secondaries_kept:
@@ -28,40 +29,37 @@ class secondaries_kept:
     def __init__(self, nic, ip, prefix, peer):
         self.nic = nic
         self.address = (ip, prefix, peer)
+        self.lock = None
         self.keeper = 0         # id of the child
         self.life = -1          # while this is open, the child keeps the setting as it is
 
     def __enter__(self):
-        if may_be_off(self.nic) and has_secondaries(self.nic, *self.address):
-            begin = time.monotonic()
-            if not self.start_keeper():
-                ocf_log("warn", "%s cannot be set: addresses of the network of %s on %s may be "
-                        "deleted along with it" % (SETTING % self.nic, self.address[0], self.nic))
-            elif time.monotonic() > begin + LOCK_LIMIT:
-                ocf_log("warn", "%s is not had within %g s: going on without"
-                        % (lock_path(self.nic), LOCK_LIMIT))
+        if not may_be_off(self.nic):
+            return
+        self.take_lock()
+        words = findif.broadcast_query(self.nic)
+        started = commands.query_start(ahead.ip_command() + words)
+        commands.get_ready()    # sh, which the deletion needs, while `ip` is at work
+        primary, others = neighbours(commands.query_end(started), *self.address)
+        if primary and setting(self.nic) != "1" and not self.start_keeper() and others:
+            ocf_log("warn", "%s cannot be set: other addresses of the network of %s on %s may be "
+                    "deleted along with it" % (SETTING % self.nic, self.address[0], self.nic))
 
-    def __exit__(self, *_problem):
-        if self.life >= 0:
-            posix.close(self.life)
-        end = time.monotonic() + PATIENCE
-        while self.keeper and time.monotonic() < end:
-            try:
-                if posix.waitpid(self.keeper, posix.WNOHANG)[0]:
-                    break
-            except OSError:
-                break
-            time.sleep(0.001)
+    def take_lock(self):
+        """Lock the interface, or say that it is done without."""
+        lock = files.lock(files.rsctmp(lock_name(self.nic)), LOCK_LIMIT)
+        try:
+            self.lock = lock.__enter__()
+        except OSError as problem:      # TimeoutError among them
+            ocf_log("warn", "no lock on %s (%s): going on without"
+                    % (lock.path, problem.strerror or problem))
 
     def start_keeper(self):
         """Start the child that sets the setting; whether it is set."""
         import select
 
-        try:
-            told, telling = posix.pipe()
-            living, self.life = posix.pipe()
-        except OSError:
-            return False
+        told, telling = posix.pipe()
+        living, self.life = posix.pipe()
 
         def work():
             posix.close(self.life)
@@ -80,30 +78,36 @@ class secondaries_kept:
         posix.close(told)
         return answer == b"1"
 
+    def __exit__(self, *_problem):
+        if self.life >= 0:
+            posix.close(self.life)
+        end = time.monotonic() + PATIENCE
+        while self.keeper and time.monotonic() < end:
+            try:
+                if posix.waitpid(self.keeper, posix.WNOHANG)[0]:
+                    break
+            except OSError:
+                break
+            time.sleep(0.001)
+        if self.lock:
+            self.lock.__exit__()
+
 
 def keep(nic, telling, living):
-    """The child's work: set the setting, tell so, and put it back once `living` is closed."""
-    waiting.set_deadline(PATIENCE)
-    lock = files.lock(lock_path(nic), LOCK_LIMIT)
-    try:
-        lock.__enter__()
-    except OSError:             # TimeoutError among them
-        lock = None
-    try:
-        was = setting(nic)
-        good = was == "1" or was == "0" and change(nic, "1")
-        posix.write(telling, b"1" if good else b"0")
-        posix.read(living, 1)
-        if good and was == "0":
-            change(nic, "0")
-    finally:
-        if lock:
-            lock.__exit__()
+    """The child's work: set the setting, tell so, and put it back once `living` is closed.
+
+    It shares the agent's lock, which so lasts until the setting is as it was.
+    """
+    good = change(nic, "1")
+    posix.write(telling, b"1" if good else b"0")
+    posix.read(living, 1)
+    if good:
+        change(nic, "0")
 
 
-def lock_path(nic):
-    """Path of the lock of an interface in this network namespace."""
-    return files.rsctmp("IPaddr2-promote-%s-%s" % (place.namespace_inode(), place.plain(nic)))
+def lock_name(nic):
+    """The file name of the lock of an interface in this network namespace."""
+    return "IPaddr2-promote-%s-%s" % (place.namespace_inode(), place.plain(nic))
 
 
 def setting(nic):
@@ -129,31 +133,29 @@ def change(nic, value):
 def may_be_off(nic):
     """Whether the kernel may be about to delete secondary addresses.
 
-    A setting that is on counts only where nobody holds the lock, who may have switched it on for
+    A setting that is on counts only where there is no lock: its holder may have switched it on for
     the moment.
     """
     if setting("all") == "1":
         return False
-    return not (setting(nic) == "1" and not posix.access(lock_path(nic), posix.F_OK)
+    path = "%s/%s" % (commands.ENV["HA_RSCTMP"], lock_name(nic))
+    return not (setting(nic) == "1" and not posix.access(path, posix.F_OK)
                 and setting(nic) == "1")
 
 
-def has_secondaries(nic, ip, prefix, peer):
-    """Whether other addresses of the address's network are on the interface, and it is the primary
-    one, or that cannot be told."""
-    result = addresses.ip_query(findif.broadcast_query(nic))
+def neighbours(result, ip, prefix, peer):
+    """Whether an address is the primary one of its network, and how many others are in it, by the
+    Result of `ip addr show dev NIC`.  (True, 1) where that cannot be told."""
     try:
         held = addresses.parse_addresses(result.out)
     except addresses.Unreadable:
-        return True
-    if result.rc:
-        return True
-    network = peer or ip
-    others = 0
+        return True, 1
+    if result.rc or result.timed_out:
+        return True, 1
+    primary, others = True, 0
     for one in held:
         if (one.ip, one.prefix, one.peer) == (ip, prefix, peer):
-            if "secondary" in one.flags:
-                return False
-        elif one.prefix == prefix and addresses.in_network(one.peer or one.ip, network, prefix):
+            primary = "secondary" not in one.flags
+        elif one.prefix == prefix and addresses.in_network(one.peer or one.ip, peer or ip, prefix):
             others += 1
-    return others > 0
+    return primary, others

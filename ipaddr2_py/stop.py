@@ -73,8 +73,6 @@ def remove(vip, wanted):
     After each round it is looked whether it is gone: a program that failed may have done its work,
     and another one may have added the address anew.
     """
-    if wanted and not commands.get_ready():
-        ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
     indexes = {held.index for held in wanted}
     tried: set = set()
     while wanted:
@@ -82,6 +80,8 @@ def remove(vip, wanted):
             interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params,
                                        held.peer)
             tried.add((held.index, str(held)))
+        if not commands.get_ready():
+            ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
         left = [held for held in held_or_exit(vip) if held.index in indexes]
         wanted = [held for held in left if (held.index, str(held)) not in tried]
         if not wanted:
