@@ -27,11 +27,12 @@ def rsctmp(name):
 
 
 def write_file(path, text):
-    """Write a private file (0600, links not followed, a FIFO not waited for) as a whole or not at
-    all; raises OSError."""
+    """Write a private file (0600 whatever the umask, links not followed, a FIFO not waited for) as
+    a whole or not at all; raises OSError."""
     fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW
                     | posix.O_NONBLOCK | posix.O_CLOEXEC, 0o600)
     try:
+        posix.fchmod(fd, 0o600)
         data = commands.to_bytes(text)
         while data:
             data = data[posix.write(fd, data):]

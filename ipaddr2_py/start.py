@@ -111,17 +111,23 @@ def leave_other_place(vip):
     if not note or vip.noted:
         return
     index = number(vip.nic)
+    if (note.index, note.prefix) == (index, vip.prefix):
+        return
     held = held_or_exit(vip) if vip.held is None else vip.held
-    old = [one for one in held if one.index == note.index and not (
-        one.index == index and one.prefix == vip.prefix and not one.peer)]
-    if not old or (note.index, note.prefix) == (index, vip.prefix):
+    old = [one for one in held if one.index == note.index and not is_wanted(one, vip)]
+    if not old:
         return
     ocf_log("info", "%s leaves %s, where it was put before" % (vip.ip, old[0].nic))
-    left = [one for one in stop.remove(vip, old) if one in old or one.index != index]
+    left = stop.remove(vip, old, lambda one: is_wanted(one, vip))
     if left:
         ocf_exit_reason("Unable to remove %s from %s, where it was put before"
                         % (left[0], left[0].nic))
         raise OcfExit(OCF_ERR_GENERIC)
+
+
+def is_wanted(held, vip):
+    """Whether a Held address is the VIP as it is to be."""
+    return (held.nic, held.prefix, held.peer) == (vip.nic, vip.prefix, "")
 
 
 def number(nic):

@@ -67,8 +67,10 @@ def stop_address(vip):
     return OCF_SUCCESS
 
 
-def remove(vip, wanted):
+def remove(vip, wanted, stays=lambda held: False):
     """Delete the VIP, in every form, from the interfaces of these Held addresses; what is left.
+
+    stays: tells of a Held address whether it is to stay there.
 
     After each round it is looked whether it is gone: a program that failed may have done its work,
     and another one may have added the address anew.
@@ -82,7 +84,8 @@ def remove(vip, wanted):
             tried.add((held.index, str(held)))
         if not commands.get_ready():
             ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
-        left = [held for held in held_or_exit(vip) if held.index in indexes]
+        left = [held for held in held_or_exit(vip)
+                if held.index in indexes and not stays(held)]
         wanted = [held for held in left if (held.index, str(held)) not in tried]
         if not wanted:
             return left

@@ -228,9 +228,9 @@ def test_the_address_is_gone(started, node, agent):
 
 
 def test_the_address_has_another_length(started, node, agent):
-    """With another prefix length than the noted one it is not that address."""
+    """With another prefix length than the noted one it is not that address: the routes tell."""
     ip(node, "addr", "delete", "%s/%d" % (started.vip, started.length), "dev", "e0")
-    started.add(node, None, started.length + 1)
+    started.add(node, None, started.length + 1, "e0", "noprefixroute")
     follow(agent, "monitor 7, probe 7, stop 0", **started.asked)
     assert places(node, started.vip) == []
 
