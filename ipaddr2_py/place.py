@@ -166,9 +166,9 @@ def write_note(vip, index, shared, mac):
     return True
 
 
-def remove_note(vip):
-    """Remove the note of the VIP's key, whatever is in its place but a folder."""
+def remove_note(ip, nic, namespace):
+    """Remove the note of a key, whatever is in its place but a folder."""
     try:
-        posix.unlink(note_path(vip.ip, vip.params["nic"], vip.namespace))
+        posix.unlink(note_path(ip, nic, namespace))
     except (OSError, ValueError):
         pass

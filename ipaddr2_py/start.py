@@ -152,7 +152,7 @@ def note_place(vip):
 def forget_place(vip):
     """Remove the note, once the address is gone."""
     if not any(one.nic == vip.nic for one in addresses.held_addresses(vip.family, vip.ip)):
-        place.remove_note(vip)
+        place.remove_note(vip.ip, vip.params["nic"], vip.namespace)
 
 
 # --- the address -----------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def stop_address(vip):
         ocf_exit_reason("Unable to remove %s" % ", ".join(
             "%s from %s" % (held, held.nic) for held in left))
         return OCF_ERR_GENERIC
-    place.remove_note(vip)
+    place.remove_note(vip.ip, vip.params["nic"], vip.namespace)
     if wanted and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
         try:
             interface.restore_loopback(vip.ip, vip.params)
