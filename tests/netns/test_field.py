@@ -17,7 +17,7 @@ from tests.netns.field import (INET, INET6, VIP, VIP6, agent_fixture,  # noqa: F
                                keep_on_down, later, network_routes, new_nic, no_routes,
                                noarp_fixture, node_fixture, notes, places, rename, rules,
                                second_nic_fixture, setting, source, tun_fixture, wire_fixture)
-from tests.netns.frames import arp
+from tests.netns.frames import advertisement, arp
 from tests.netns.state import (address, addresses, addrlabels, everything, ip, links, processes,
                                routes, wait_until)
 
@@ -960,9 +960,8 @@ def holder(far, node):
 @pytest.mark.parametrize("seconds", [0.4, 1.5, 3])
 def test_19_given_up_meanwhile(holder, node, agent, seconds):
     """Another host gives the address up while it is started: it is tried anew."""
-    giving = later(seconds, lambda: ip(holder, "addr", "delete", VIP6 + "/64", "dev", "f0"))
-    done = agent("start", **DETECTED)
-    giving.join()
+    with later(seconds, lambda: ip(holder, "addr", "delete", VIP6 + "/64", "dev", "f0")):
+        done = agent("start", **DETECTED)
     assert done.rc == 0 and done.seconds < seconds + 3, done
     assert "tentative" not in address(node, VIP6) and "dadfailed" not in address(node, VIP6)
     follow(agent, "monitor 0, stop 0", **DETECTED)
@@ -1000,9 +999,8 @@ def test_20_the_mac_is_changed_while_it_is_announced(family, node, agent, wire, 
     asked = {**family.full(), "arp_sender": "builtin", "arp_count": 12, "arp_interval": 200,
              "arp_bg": "true", **more}
     packets = heard.arps if family is INET else heard.advertisements
-    changing = later(0.8, lambda: ip(node, "link", "set", "dev", "e0", "address", MACS[0]))
-    follow(agent, "start 0", **asked)
-    changing.join()
+    with later(0.8, lambda: ip(node, "link", "set", "dev", "e0", "address", MACS[0])):
+        follow(agent, "start 0", **asked)
     calm(node)
     told = [packet["mac"] for packet in packets(family.vip)]
     assert told.index(MACS[0]) > 1 and len(told) >= 12, told
@@ -1013,7 +1011,6 @@ def test_20_the_mac_is_changed_while_it_is_announced(family, node, agent, wire, 
 
 def announces(frame, family):
     """Whether a frame is an announcement of the family's VIP."""
-    from tests.netns.frames import advertisement
     packet = arp(frame) if family is INET else advertisement(frame)
     return bool(packet) and packet["sender" if family is INET else "target"] == family.vip
 
