@@ -6,7 +6,7 @@ and the iptables match cluster.  What is there is looked at before anything is a
 whatever its settings are.  Changes are made while a lock is held.
 """
 
-from . import addresses, clusterip_share, commands, files
+from . import addresses, clusterip_share, files
 from .addresses import Unreadable
 from .ahead import address_bytes
 from .clusterip_params import FIREWALLS, check_params   # noqa: F401
@@ -14,7 +14,6 @@ from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit,
                   have_binary, ocf_exit_reason, ocf_is_probe, ocf_log)
 from .vip import STRICT
 
-LIST_TABLES = ["nft", "list", "tables"]
 MISSING = {"no": "the address is missing", "partial": "bucket %d is not held here",
            "partial2": "the firewall rule is missing, or not as it should be",
            "shared": "is a plain address now, but the firewall still shares it"}
@@ -187,15 +186,13 @@ def stop(vip, stop_address):
 def leftovers(vip):
     """Names of the backends that still share an address which is a plain one now.
 
-    The note of start tells where to look.  Without a note the backends of a clone are looked at, or
-    else the names of nft's tables.  What cannot be looked at counts for stop, and is exit 1 else.
+    The note of start tells where to look; without one all backends are, for a clone, or else nft.
+    What cannot be looked at counts for stop, and is exit 1 else.
     """
     if vip.note:
         names = [vip.note.shared] if vip.note.shared in FIREWALLS else []
-    elif "OCF_RESKEY_CRM_meta_clone" in ENV:
-        names = to_be_searched(vip)
     else:
-        names = ["nft"] if have_binary("nft") and has_table(vip) else []
+        names = to_be_searched(vip) if "OCF_RESKEY_CRM_meta_clone" in ENV else ["nft"]
     if vip.action == "stop":
         return [name for name in names if may_hold(vip, name)]
     return [name for name in names if found_shares(vip, [name])]
@@ -209,13 +206,6 @@ def may_hold(vip, name):
         if vip.note or "supported" not in str(problem):
             ocf_log("warn", "cannot tell what %s holds of %s: %s" % (name, vip.ip, problem))
         return bool(vip.note)
-
-
-def has_table(vip):
-    """Whether nftables has a table for the address."""
-    name = backend("nft").table_name(vip.ip)
-    listed = commands.query(LIST_TABLES)
-    return any(line.split()[2:3] == [name] for line in listed.out.splitlines())
 
 
 def stop_plain(vip, names, stop_address):

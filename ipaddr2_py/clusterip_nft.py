@@ -15,6 +15,7 @@ from .clusterip_rules import as_written, bucket_number, parse_rules
 from .clusterip_share import (Share, checksum_makeup, fits, is_joined, join, leave, mac_octets,
                               parse_seed, wanted)
 from .ocf import (OCF_ERR_GENERIC, OcfExit, ocf_exit_reason, ocf_is_decimal, ocf_log, ocf_run)
+from .place import table_name
 
 BEFORE_ADDRESS = False      # the address goes first, or this node would answer for all others
 FAMILY = {"inet": "ip", "inet6": "ip6"}
@@ -36,11 +37,6 @@ def works():
     if "works" not in _known:
         _known["works"] = commands.query(["nft", "list", "tables"]).rc == 0
     return _known["works"]
-
-
-def table_name(ip):
-    """The name of an address's tables."""
-    return "ipaddr2-" + ip.replace(":", "_")
 
 
 def families(vip):
