@@ -846,7 +846,8 @@ def test_17_killed_in_the_middle(demoting, agent, when, name):
     work = '%s "$@"; ' % IP if when == "after" else ""
     env = broken_ip(agent, "*' addr del'*", work + "kill -%s $PPID; exit 0" % name)
     asked = {"ip": VIP, "nic": "e0", "cidr_netmask": 24}
-    assert agent("stop", env=env, **asked).rc != 0
+    done = agent("stop", env=env, **asked)
+    assert name == "TERM" or done.rc == -9, done
     follow(agent, "stop 0, monitor 7", **asked)
     wait_until(lambda: settings(demoting) == ["0", "0"], "the setting")
     assert held(demoting) == {"192.0.2.51/24", "192.0.2.52/24"}
@@ -1079,11 +1080,12 @@ def test_24_addresses_flushed(family, node, agent, other):
 
 
 def test_24_interface_gone(family, node, agent):
-    """The interface is gone with all addresses: 7, and stop is 0."""
+    """The interface is gone with all addresses: nothing is running, and nothing to stop."""
     follow(agent, "start 0", **family.asked)
     calm(node)
     ip(node, "link", "delete", "dev", "e0")
-    follow(agent, "monitor 7, stop 0", **family.asked)
+    follow(agent, "probe 7, stop 0", **family.asked)
+    assert not notes(agent, family.vip)
 
 
 # --- 27: what the kernel refuses ----------------------------------------------------------------
@@ -1139,13 +1141,15 @@ def test_40_children_have_the_default(base4, agent, words):
     """Nor do the programs that the agent starts inherit any of it, in any action."""
     agent.by = ["env", *words]
     path = agent.folder / "signals"
-    tools = agent.stand_in("ip", "grep -E '^Sig(Blk|Ign)' /proc/$$/status >>%s\nexec %s \"$@\"\n"
+    tools = agent.stand_in("ip", "grep -E '^Sig(Blk|Ign)' /proc/self/status >>%s\nexec %s \"$@\"\n"
                            % (path, IP), "noting")
     env = {"PATH": tools + ":/usr/sbin:/usr/bin:/sbin:/bin"}
     for action in ("start", "monitor", "stop"):
         path.write_text("")
         follow(agent, action + " 0", ip=VIP, arp_bg="false", arp_count=1, env=env)
-        assert {line.split()[1] for line in path.read_text().splitlines()} == {"0" * 16}, action
+        # 32 and 33 are glibc's own, which posix_spawn(3) has ignored in what it starts.
+        assert {int(line.split()[1], 16) & ~(3 << 31)
+                for line in path.read_text().splitlines()} == {0}, action
 
 
 @pytest.mark.parametrize("words", SIGNALS[1:4], ids=" ".join)
