@@ -53,8 +53,18 @@ class own_pid_file:
 
     def __exit__(self, *_problem):
         if self.fd >= 0:
-            files.remove_file(self.path)
+            if is_same(self.fd, self.path):     # else the folder was emptied, and used since
+                files.remove_file(self.path)
             posix.close(self.fd)
+
+
+def is_same(fd, path):
+    """Whether the file that `fd` has open is the one that stands at `path`."""
+    try:
+        mine, there = posix.fstat(fd), posix.lstat(path)
+    except OSError:
+        return False
+    return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
 
 
 def keep_pid(path, pid):

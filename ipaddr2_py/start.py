@@ -9,7 +9,7 @@ import time
 from . import addresses, ahead, announce, commands, interface, waiting
 from .findif import broadcast_query, find_broadcast
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, ocf_exit_reason,
-                  ocf_is_true, ocf_log)
+                  ocf_is_true, ocf_log, ocf_run)
 from .vip import held_or_exit
 
 
@@ -41,11 +41,19 @@ def serve(vip, status):
     try:
         start_address(vip, status, undo)
         if sending:
-            announce.on_start(sending)
+            announce.on_start(sending, lambda: add_again(vip))
     except BaseException:
         take_all_back(undo)
         raise
     return OCF_SUCCESS
+
+
+def add_again(vip):
+    """Remove an IPv6 address whose duplicate address detection failed, and add it anew; whether
+    that worked."""
+    interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic)
+    return not ocf_run(interface.address_add_argv(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
+                                                  vip.label, vip.params))
 
 
 def take_all_back(undo):
