@@ -194,8 +194,7 @@ def leave_to_background(sending):
     if sending.nothing:
         return
     wait_until_gone(tell_to_end(pid_file(vip), vip))
-    log.flush()             # what the child logs comes behind it
-    commands.detach(lambda: announce_once_settled(sending))
+    leave(lambda: announce_once_settled(sending))
 
 
 def announce_once_settled(sending):
@@ -244,14 +243,23 @@ def announce(sending, repeat_after):
         wait_until_gone(tell_to_end(pid_file(sending.vip), sending.vip))    # as send_arp does
         if not first_round(sending):
             return 1
-    log.flush()             # what the child logs comes behind it
     if sending.background:
-        commands.detach(lambda: in_background(sending, repeat_after))
+        leave(lambda: in_background(sending, repeat_after))
         return 0
     rc = run_sender(sending)
     if ocf_is_decimal(repeat_after):
-        commands.detach(lambda: repeat(sending, repeat_after))
+        leave(lambda: repeat(sending, repeat_after))
     return rc
+
+
+def leave(work):
+    """Leave work() to a child that outlives the agent; what it starts ends with it."""
+    def in_child():
+        commands.end_with_agent()       # a stop that ends the child must leave no `ip` behind
+        work()
+
+    log.flush()             # what the child logs comes behind it
+    commands.detach(in_child)
 
 
 def in_background(sending, repeat_after):
