@@ -353,6 +353,6 @@ def run_builtin(sending):
         for problem in sending.rounds:
             left -= 1
             failed = str(problem) if problem else failed
-    if left and not sending.lookout.gone:
+    if left:
         failed = "ended at the time limit"
     return (1 if failed else 0), failed

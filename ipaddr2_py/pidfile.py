@@ -152,11 +152,11 @@ def drop_stale(path, vip):
     send_arp kills whatever process has the id in its -p file, or waits for a FIFO's other end.
     """
     try:
-        mode = posix.lstat(path).st_mode & 0o170000
+        posix.lstat(path)
     except (OSError, ValueError):
         return
-    if mode != 0o100000 or not (
-            is_alive(read_pid(path)) and is_sender(read_pid(path), path, vip.ip)):
+    pid = read_pid(path)
+    if not (is_alive(pid) and is_sender(pid, path, vip.ip)):
         warn_and_remove(path, vip)
 
 

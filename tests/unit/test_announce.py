@@ -5,7 +5,7 @@ import posix
 
 import pytest
 
-from ipaddr2_py import announce, commands, lookout, packets, waiting
+from ipaddr2_py import announce, commands, dad, lookout, packets, waiting
 from tests.unit.scenes import DAD6, LINK, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
 
 IP6 = "2001:db8::e"
@@ -226,6 +226,15 @@ def test_no_second_round_of_what_has_gone(fp, agent, scene, clock, looks):
     assert not scene.pid_file().exists()
 
 
+def test_no_second_round_of_what_goes_in_the_last_moment(fp, agent, scene, clock, looks):
+    scene.look()
+    scene.add()
+    scene.announce()
+    looks(2, gone=True)         # two while it waits, one before it sends
+    assert agent("start", arp_repeat_after="2", **ON_ETH0).rc == 0
+    assert not scene.pid_file().exists()
+
+
 def test_no_second_round_where_it_cannot_be_told_in_the_end(fp, agent, scene, clock):
     scene.look()
     scene.add()
@@ -391,6 +400,18 @@ def test_nothing_to_announce_of_ipv6(fp, agent, scene, nobody, sender):
     fp.query(DAD6, scene.here6)
     done = agent("start", arp_sender=sender, **ON_ETH0_6)
     assert done.rc == 0 and "nothing is announced" in done.log[-1]
+
+
+def test_nothing_to_announce_later(fp, agent, captured, scene, nobody, clock, monkeypatch):
+    """Nobody waits for the end of detection then."""
+    monkeypatch.setattr(dad, "LIMIT", 0.0)
+    scene.look6()
+    scene.add6()
+    for _ in range(2):
+        fp.query(DAD6, captured("addr-inet6-tentative"))
+    done = agent("start", **ON_ETH0_6)
+    assert done.rc == 0 and "nothing is announced" in done.log[-1]
+    assert done.log[-1].startswith("WARNING")
 
 
 def test_nothing_to_announce_again(fp, agent, scene, nobody):

@@ -210,10 +210,13 @@ def test_an_address_that_another_host_keeps(fp, agent, scene, flags, clock):
     (["tentative", "unreadable", "settled"], True, ""),
     (["tentative", "failed"], False, "ERROR: IPv6 address collision"),
     (["unreadable", "gone"], False, "INFO: 2001:db8::e/64 on eth0 has gone")])
-def test_it_looks_once_a_second(vip6, host6, clock, tmp_path, shows, well, line):
+def test_it_looks_once_a_second(vip6, host6, clock, tmp_path, monkeypatch, shows, well, line):
     host6.shows, begin = shows[:], clock.now
-    waiting.set_deadline(0)
+    waiting.set_deadline(0)             # the action's
+    left, state = [], dad.state
+    monkeypatch.setattr(dad, "state", lambda vip: left.append(waiting.remaining()) or state(vip))
     assert dad.wait_in_background(vip6) is well
+    assert left == [dad.LOOK_LIMIT] * len(shows)
     assert clock.now - begin == pytest.approx(len(shows), abs=0.1)
     assert line in (tmp_path / "log").read_text() if line else not (tmp_path / "log").exists()
 
