@@ -56,7 +56,7 @@ def canonical(text, family):
 
 def ip_command():
     """The words that start ip(8): IP2UTIL where set."""
-    return (ENV.get("IP2UTIL") or "ip").split()
+    return (ENV.get("IP2UTIL") or "ip").split() or ["ip"]
 
 
 def ip_query_ahead(words):
@@ -82,7 +82,7 @@ def begin(argv):
     for name in IN_THE_WAY:
         if ENV.get("OCF_RESKEY_" + name):
             return
-    text = ENV.get("OCF_RESKEY_ip", "")
+    text = ENV.get("OCF_RESKEY_ip", "").strip()
     family = "inet6" if ":" in text else "inet"
     if not address_bytes(text, family):
         return                  # the agent will say so

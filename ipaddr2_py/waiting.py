@@ -27,7 +27,7 @@ class Result:
         self.timed_out = timed_out
 
 
-def set_deadline(seconds, spare=0.0):
+def set_deadline(seconds, spare=0.0, step=0.0):
     """From now on every child must end within `seconds`; `spare` more are there in need."""
     global _deadline, _spare
     _deadline = time.monotonic() + seconds
