@@ -9,7 +9,7 @@ from . import addresses, commands, files, interface, log, waiting
 from .dad import is_open, wait_for_dad, wait_in_background
 from .lookout import LOOK, Lookout, is_here
 from .ocf import (ENV, OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
-                  ocf_is_true, ocf_log, ocf_run)
+                  ocf_is_true, ocf_log)
 from .pidfile import (drop_stale, is_alive, keep_pid, own_pid_file, pid_file, read_pid,
                       tell_to_end, wait_until_gone)
 
