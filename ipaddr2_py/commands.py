@@ -10,21 +10,24 @@ C modules are imported here, since the agent is started with `python3 -IS`.
 
 import _signal
 import posix
+import time
 
 from .environment import (CHILD_ENV, ENV, child_env_text, find, is_file, is_link,  # noqa: F401
                           load_environment, to_bytes)
 from .signals import (ENDING, PYTHONS, Terminated, become_child, children, die_of,  # noqa: F401
                       end_with_agent, ignore_termination, undisturbed)
 
-SHORT = (11, 12, 23, 24)    # EAGAIN, ENOMEM, ENFILE, EMFILE: the host is out of something
+SHORT = (11, 12, 23)    # EAGAIN, ENOMEM, ENFILE: the host is out of something, maybe for a moment
+EMFILE = 24         # the agent itself is out of descriptors
 NOT_EXECUTED = 255  # the status of sh's child that could not become the program
 FEW = 32            # where descriptors are short, all are below
 _ahead: dict = {}   # queries begun before they are asked for
+_begun: list = []   # all that are under way
 #: What a detached child must not wait for, as it is the agent's.
-of_the_agent: list = [children, _ahead]
-give_up: list = []    # callables that let programs end, where a host has no room for more
+of_the_agent: list = [children, _ahead, _begun]
 tracers: list = []    # callables that take a text, while OCF_TRACE_RA is on (trace.py)
 _sh_fails = False     # sh could not start a program in this run
+_tries = 50           # of this run, every 20 ms, to start one where the host is out of something
 
 
 def quoted(argv):
@@ -53,6 +56,7 @@ def query_ahead(argv):
         started = _Started(argv)
         if started.pid:         # else it is tried again when it is asked for
             _ahead[tuple(argv)] = started
+            _begun.append(started)
 
 
 def drop_ahead():
@@ -60,7 +64,10 @@ def drop_ahead():
     while _ahead:
         from . import waiting
 
-        waiting.drop(_ahead.popitem()[1])
+        started = _ahead.popitem()[1]
+        _begun.remove(started)
+        if not started.result:
+            waiting.drop(started)
 
 
 def query_start(argv):
@@ -70,22 +77,36 @@ def query_start(argv):
 
 def query_end(started, seconds=None):
     """The Result of a query_start(), ended after so many seconds from now where they are given."""
-    from . import waiting
-
-    result = waiting.finish(started, seconds)
+    result = _end(started, seconds)
     for trace in tracers:
         trace(_told(started.argv, result))
     return result
 
 
+def _end(started, seconds=None):
+    from . import waiting
+
+    if started in _begun:
+        _begun.remove(started)
+    return started.result or waiting.finish(started, seconds)
+
+
 def _start(argv, together=False):
-    """The _Started; where the host is out of something, what can be done without is given up."""
+    """The _Started; where the host is out of something, others are waited for first."""
+    global _tries
     started = _Started(argv, together)
-    if started.problem:
-        drop_ahead()
-        for let_end in give_up:
-            let_end()
+    if started.problem and _begun:
+        from . import waiting
+
+        for other in _begun:
+            other.result = other.result or waiting.finish(other)
         started = _Started(argv, together)
+    while started.problem and started.problem.errno in SHORT and _tries:
+        _tries -= 1
+        time.sleep(0.02)
+        started = _Started(argv, together)
+    if started.pid:
+        _begun.append(started)
     return started
 
 
@@ -99,7 +120,8 @@ class _Started:
         self.argv = argv
         self.pid = 0
         self.rc = 127
-        self.problem = ""       # what the host is out of
+        self.result = None      # where it was waited for before it was asked for
+        self.problem = None     # the OSError that tells what the host is out of
         path = find(argv[0])
         if not path:
             return
@@ -112,8 +134,10 @@ class _Started:
                 children.add(self.pid)
         except (OSError, ValueError, MemoryError) as problem:
             self.rc = 126
-            if isinstance(problem, MemoryError) or getattr(problem, "errno", 0) in SHORT:
-                self.problem = str(problem) or "out of memory"
+            if isinstance(problem, MemoryError):
+                problem = OSError(SHORT[1], "out of memory")
+            if getattr(problem, "errno", 0) in SHORT + (EMFILE,):
+                self.problem = problem
             elif not is_file(path):             # it went away since find() saw it
                 self.rc = 127
         for fd in set(ends[1::2] if self.pid else ends):
@@ -174,7 +198,7 @@ def run(argv):
         if path and not _sh_fails and get_ready():
             result = _run(path, argv)
         if result is None:
-            result = waiting.finish(_start(argv, together=True))
+            result = _end(_start(argv, together=True))
             result.out, result.err = result.out + result.err, ""
     except Exception as problem:
         result = waiting.Result(126, "%s: %s" % (type(problem).__name__, problem))

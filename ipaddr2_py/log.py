@@ -137,9 +137,6 @@ def flush():
     while _loggers:
         _logged(_loggers.pop())
 
-
-commands.give_up.append(flush)
-
 def _syslog(facility, tag, level, text):
     """Hand a line to logger(1), without waiting for it: the next line waits, to keep the order."""
     flush()

@@ -84,7 +84,7 @@ def finish(started, seconds=None):
     It is ended at the deadline, or after so many seconds from now where they are given.
     """
     if not started.pid:
-        return Result(started.rc, "", started.problem)
+        return Result(started.rc, "", str(started.problem or ""))
     limit = Limit(seconds)
     try:
         read_streams(started.streams, limit)

@@ -12,19 +12,31 @@ import uuid
 
 import pytest
 
+from tests.conftest import lacking
+from tests.netns.agent import Agent
 from tests.netns.state import ip, place, processes, wait_until
 
-from .hosts import PROGRAM, HostAgent
+from .hosts import PROGRAM
 
 VIP, VIP6 = "192.0.2.50", "2001:db8::50"
 PIDS = [path for path in map(pathlib.Path, ("/sys/fs/cgroup/pids", "/sys/fs/cgroup"))
         if (path / "cgroup.procs").exists()]
 
 
+class SickAgent(Agent):
+    """The agent on a sick host: `by` are words that start its program, `around` the whole run."""
+
+    by = around = ()
+
+    def command(self, action, inside=None):
+        *words, program, word = super().command(action, inside)
+        return [*self.around, *words, *self.by, program, word]
+
+
 @pytest.fixture
 def agent(pair, tmp_path):
-    """The agent, which `agent.by` can take something away from."""
-    return HostAgent(PROGRAM, pair.node, tmp_path)
+    """The SickAgent on the node."""
+    return SickAgent(PROGRAM, pair.node, tmp_path)
 
 
 def lifecycle(pair, agent, vip=VIP, **asked):
@@ -64,12 +76,15 @@ def left(ignored, blocked):
         " ".join(str(int(number)) for number in numbers) for numbers in (ignored, blocked)))
 
 
-def signals_of(pid, name):
-    """The signals in a line of /proc/PID/status, such as SigIgn."""
-    for line in pathlib.Path("/proc/%s/status" % pid).read_text().splitlines():
-        if line.startswith(name + ":"):
-            return {number for number in range(1, 65) if int(line.split()[1], 16) >> number - 1 & 1}
-    raise AssertionError(name)
+def signals_in(text, name):
+    """The signals in a line of /proc/PID/status, such as SigIgn; none of the C library's own."""
+    found = [line.split()[1] for line in text.splitlines() if line.startswith(name + ":")]
+    return {number for number in ALL if int(found[0], 16) >> number - 1 & 1}
+
+
+def ignored_by(pid):
+    """The signals that a process ignores."""
+    return signals_in(pathlib.Path("/proc/%d/status" % pid).read_text(), "SigIgn")
 
 
 @pytest.mark.parametrize("ignored, blocked", LEFT.values(), ids=LEFT)
@@ -82,8 +97,8 @@ def test_signals_that_the_caller_left(pair, agent, vip, ignored, blocked):
 @pytest.mark.parametrize("ignored, blocked", [(ALL, ALL), ([], [])], ids=["left", "none"])
 def test_programs_have_every_signal_by_default(agent, ignored, blocked):
     """Those that read and those that change."""
-    tools = agent.stand_in("ip", 'cat /proc/$$/status >"$HA_RSCTMP/$$"\nPATH=${PATH#*:}; '
-                                 'exec ip "$@"\n')
+    tools = agent.stand_in("ip", 'while read -r line; do echo "$line"; done </proc/$$/status '
+                                 '>"$HA_RSCTMP/$$"\nPATH=${PATH#*:}; exec ip "$@"\n')
     agent.by = left(ignored, blocked)
     env = {"PATH": tools + ":/usr/sbin:/usr/bin:/sbin:/bin"}
     for action in ("start", "stop"):
@@ -91,8 +106,7 @@ def test_programs_have_every_signal_by_default(agent, ignored, blocked):
     told = [path.read_text() for path in agent.rsctmp.iterdir() if path.name.isdigit()]
     assert len(told) > 4
     for text in told:
-        lines = dict(line.split(":\t", 1) for line in text.splitlines() if line.startswith("Sig"))
-        assert int(lines["SigIgn"], 16) == int(lines["SigBlk"], 16) == 0, text
+        assert not signals_in(text, "SigIgn") | signals_in(text, "SigBlk"), text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -110,24 +124,24 @@ def test_ended_although_the_caller_ignored_it(pair, agent, number):
 
 
 @pytest.mark.parametrize("sender", ["builtin", "send_arp"])
-def test_the_background_outlives_a_hangup(pair, agent, sender):
-    """The sender and the programs that it starts; a stop still ends them."""
-    tools = agent.stand_in("send_arp", "exec sleep 600\n", "tools")
+def test_the_background_outlives_a_hangup(pair, agent, sender, request):
+    """The sender and the program that it starts; a stop still ends it."""
+    tools = agent.stand_in("send_arp", 'echo $$ >"$6"; while :; do sleep 1; done\n', "tools")
     asked = {"ip": VIP, "arp_sender": sender, "arp_count": 600, "arp_interval": 100,
              "env": {"HA_BIN": tools}}
+
+    request.addfinalizer(lambda: [os.kill(pid, signal.SIGKILL) for pid in processes(pair.node)])
     assert agent("start", **asked).rc == 0
-    found = wait_until(lambda: len(processes(pair.node)) > (sender != "builtin")
-                       and processes(pair.node), "the sender")
-    for pid in found:
-        wait_until(lambda pid=pid: signal.SIGHUP in signals_of(pid, "SigIgn"), "SIGHUP ignored")
-        os.kill(pid, signal.SIGHUP)
-    assert processes(pair.node) == found
-    assert signals_of(found[-1], "SigBlk") == set()
+    pid_file = agent.rsctmp / ("send_arp-" + VIP)
+    wait_until(lambda: pid_file.exists() and pid_file.read_text().strip(), "the pid file")
+    pid = int(pid_file.read_text().split()[0])
+    pythons = {signal.SIGPIPE, signal.SIGXFSZ} if sender == "builtin" else set()
+    assert ignored_by(pid) == {signal.SIGHUP} | pythons
+    for other in processes(pair.node):
+        os.kill(other, signal.SIGHUP)
+    os.kill(pid, 0)
     assert agent("stop", **asked).rc == 0
-    for pid in found[-1:]:
-        wait_until(lambda pid=pid: pid not in processes(pair.node), "the sender's end")
-    for pid in processes(pair.node):
-        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: pid not in processes(pair.node), "the sender's end")
 
 
 # --- too little ------------------------------------------------------------------------------
@@ -153,4 +167,82 @@ LACKING = {
 @pytest.mark.parametrize("vip", [VIP, VIP6], ids=["ipv4", "ipv6"])
 def test_too_little(pair, agent, vip, lacking):
     agent.by = LACKING[lacking]
-    lifecycle(pair, agent, vip)
+    lifecycle(pair, agent, vip, env={"HA_BIN": "/nonexistent"})     # send_ua reads /proc
+
+
+@pytest.fixture
+def few_processes(request):
+    """A function few_processes(most): words that start a program in a group of so many."""
+    if not PIDS:
+        lacking("no cgroup whose processes are counted")
+    group = PIDS[0] / ("ipaddr2-" + uuid.uuid4().hex[:8])
+
+    def remove():
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), "the end of the processes")
+        group.rmdir()
+
+    def words(most):
+        if not group.exists():
+            group.mkdir()
+            request.addfinalizer(remove)
+        (group / "pids.max").write_text(str(most))
+        return ("sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(group))
+
+    return words
+
+
+@pytest.mark.parametrize("most", [2, 3, 4])
+@pytest.mark.parametrize("vip", [VIP, VIP6], ids=["ipv4", "ipv6"])
+def test_few_processes(pair, agent, few_processes, vip, most):
+    """The agent and one that it starts at least; no room for a thread of sh."""
+    agent.around = few_processes(most)
+    lifecycle(pair, agent, vip, arp_bg="false", env={"HA_BIN": "/nonexistent"})
+
+
+def test_few_processes_and_a_logger(pair, agent, few_processes):
+    """The logger, which nobody waits for, is let end when another program needs its place."""
+    tools = agent.stand_in("logger", 'echo "$4 $5" >>"$HA_RSCTMP/said"\n')
+    agent.around = few_processes(2)
+    lifecycle(pair, agent, arp_bg="false", env={
+        "HA_BIN": "/nonexistent", "HA_LOGFACILITY": "local3",
+        "PATH": tools + ":/usr/sbin:/usr/bin:/sbin:/bin"})
+    assert "addr add" in (agent.rsctmp / "said").read_text()
+
+
+def test_no_room_for_any_program(pair, agent, few_processes):
+    """What cannot be told is 1 with a reason, and goes on when there is room again."""
+    assert agent("start", ip=VIP, arp_bg="false").rc == 0
+    agent.around = few_processes(1)
+    for action in ("monitor", "stop"):
+        done = agent(action, ip=VIP)
+        assert (done.rc, "temporarily unavailable" in done.reason) == (1, True), done
+    few_processes(2)
+    assert agent("stop", ip=VIP).rc == 0
+    assert place(pair.node, VIP) == ""
+
+
+# --- too little, in every measure --------------------------------------------------------------
+
+MEGABYTE = 1 << 20
+
+
+@pytest.mark.parametrize("limit", ["nofile=%d" % number for number in range(4, 14)]
+                         + ["data=%d" % (MEGABYTE * half // 2) for half in range(11, 16)]
+                         + ["as=%d" % (MEGABYTE * number) for number in range(16, 26, 3)])
+def test_the_code_is_honest(pair, agent, limit):
+    """Where even the agent cannot work: 1 and nothing changed, never 5 or a wrong word."""
+    sick = ("prlimit", "--" + limit, "--")
+    env = {"HA_BIN": "/nonexistent"}
+    for action, there in (("start", False), ("monitor", True), ("stop", True), ("stop", False)):
+        if there and not place(pair.node, VIP):
+            ip(pair.node, "addr", "add", VIP + "/24", "dev", "eth0")
+        agent.by = sick
+        done = agent(action, ip=VIP, env=env, arp_bg="false")
+        assert done.rc in (0, 1, 127), (action, done)       # 127: of the dynamic linker
+        if done.rc == 0:
+            there = action != "stop"
+        else:
+            assert done.err, "no reason for %s: %s" % (action, done)
+        assert bool(place(pair.node, VIP)) is there, (action, done)
+        agent.by = ()
+        assert agent("stop" if action != "monitor" else "status", ip=VIP).rc in (0, 7)
