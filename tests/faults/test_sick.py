@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import sys
+import time
 import uuid
 
 import pytest
@@ -17,8 +18,10 @@ from tests.netns.agent import Agent
 from tests.netns.state import ip, place, processes, wait_until
 
 from .hosts import PROGRAM
+from .test_programs import Scenario, become, finish
 
 VIP, VIP6 = "192.0.2.50", "2001:db8::50"
+IPV4 = Scenario("ipv4")
 PIDS = [path for path in map(pathlib.Path, ("/sys/fs/cgroup/pids", "/sys/fs/cgroup"))
         if (path / "cgroup.procs").exists()]
 
@@ -27,6 +30,13 @@ class SickAgent(Agent):
     """The agent on a sick host: `by` are words that start its program, `around` the whole run."""
 
     by = around = ()
+
+    def ready(self):
+        """Wait until a run can begin."""
+
+    def __call__(self, action, **more):
+        self.ready()
+        return super().__call__(action, **more)
 
     def command(self, action, inside=None):
         *words, program, word = super().command(action, inside)
@@ -171,38 +181,39 @@ def test_too_little(pair, agent, vip, lacking):
 
 
 @pytest.fixture
-def few_processes(request):
-    """A function few_processes(most): words that start a program in a group of so many."""
+def few_processes(agent, request):
+    """A function few_processes(most): from now on the agent and what it starts are so many."""
     if not PIDS:
         lacking("no cgroup whose processes are counted")
     group = PIDS[0] / ("ipaddr2-" + uuid.uuid4().hex[:8])
 
-    def remove():
-        wait_until(lambda: not (group / "cgroup.procs").read_text(), "the end of the processes")
-        group.rmdir()
+    def empty():        # also of those that have ended and that nobody has waited for
+        return (group / "pids.current").read_text() == "0\n"
 
-    def words(most):
+    def at_most(most):
         if not group.exists():
             group.mkdir()
-            request.addfinalizer(remove)
+            request.addfinalizer(group.rmdir)
+            request.addfinalizer(lambda: wait_until(empty, "the end of the processes"))
         (group / "pids.max").write_text(str(most))
-        return ("sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(group))
+        agent.around = ("sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(group))
+        agent.ready = lambda: wait_until(empty, "room in the group")
 
-    return words
+    return at_most
 
 
 @pytest.mark.parametrize("most", [2, 3, 4])
 @pytest.mark.parametrize("vip", [VIP, VIP6], ids=["ipv4", "ipv6"])
 def test_few_processes(pair, agent, few_processes, vip, most):
     """The agent and one that it starts at least; no room for a thread of sh."""
-    agent.around = few_processes(most)
+    few_processes(most)
     lifecycle(pair, agent, vip, arp_bg="false", env={"HA_BIN": "/nonexistent"})
 
 
 def test_few_processes_and_a_logger(pair, agent, few_processes):
     """The logger, which nobody waits for, is let end when another program needs its place."""
     tools = agent.stand_in("logger", 'echo "$4 $5" >>"$HA_RSCTMP/said"\n')
-    agent.around = few_processes(2)
+    few_processes(2)
     lifecycle(pair, agent, arp_bg="false", env={
         "HA_BIN": "/nonexistent", "HA_LOGFACILITY": "local3",
         "PATH": tools + ":/usr/sbin:/usr/bin:/sbin:/bin"})
@@ -212,7 +223,7 @@ def test_few_processes_and_a_logger(pair, agent, few_processes):
 def test_no_room_for_any_program(pair, agent, few_processes):
     """What cannot be told is 1 with a reason, and goes on when there is room again."""
     assert agent("start", ip=VIP, arp_bg="false").rc == 0
-    agent.around = few_processes(1)
+    few_processes(1)
     for action in ("monitor", "stop"):
         done = agent(action, ip=VIP)
         assert (done.rc, "temporarily unavailable" in done.reason) == (1, True), done
@@ -246,3 +257,51 @@ def test_the_code_is_honest(pair, agent, limit):
         assert bool(place(pair.node, VIP)) is there, (action, done)
         agent.by = ()
         assert agent("stop" if action != "monitor" else "status", ip=VIP).rc in (0, 7)
+
+
+# --- paused -----------------------------------------------------------------------------------
+
+TIMEOUT = 2.0               # seconds that an action has, of which 0.7 are for its work
+SHARES = (0.73, 0.8)        # of it that the agent and its children are paused
+
+
+class Pause:
+    """An action that is paused `after` so many seconds, for a share of its time."""
+
+    def __init__(self, action, after, share):
+        self.action = action
+        self.after = after
+        self.share = share
+        self.served = action != "start"
+
+    def __str__(self):
+        return "%s paused after %d ms" % (self.action, self.after * 1000)
+
+
+def paused(host, case):
+    """Play one Pause: the action ends as in good health."""
+    become(host, IPV4, case.served)
+    out, err = (open(host.folder / name, "wb") for name in ("out", "err"))
+    before = len(host.agent.log())
+    with out, err:
+        process = host.agent.start_process(case.action, out, err, **dict(
+            IPV4.asked, CRM_meta_timeout=int(TIMEOUT * 1000)))
+        begin = time.monotonic()
+        wait_until(lambda: time.monotonic() - begin >= case.after or process.poll() is not None,
+                   "the moment")
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+                time.sleep(case.share * TIMEOUT if number == signal.SIGSTOP else 0)
+        rc = process.wait(20)
+    said = (host.folder / "err").read_text() + host.agent.log()[before:]
+    host.serves = IPV4 if case.action != "stop" else None
+    assert rc == 0, said
+    assert "Traceback" not in said, said
+    assert host.places(VIP) == (IPV4.where if host.serves else set())
+
+
+@pytest.mark.parametrize("action", ["start", "monitor", "stop"])
+def test_paused(hosts, tally, action):
+    cases = [Pause(action, moment / 1000, share) for moment in range(0, 88, 4) for share in SHARES]
+    tally("agents paused", hosts.at_once(cases, paused, finish))
