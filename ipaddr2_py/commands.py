@@ -19,7 +19,9 @@ from .signals import (ENDING, PYTHONS, Terminated, become_child, children, die_o
 
 SHORT = (11, 12, 23)    # EAGAIN, ENOMEM, ENFILE: the host is out of something, maybe for a moment
 EMFILE = 24         # the agent itself is out of descriptors
-NOT_EXECUTED = 255  # the status of sh's child that could not become the program
+#: Statuses of a child of sh that could not become the program: of sh itself, and by the signal of
+#: whoever finds itself there.
+NOT_EXECUTED = (255, 128 + _signal.SIGRTMAX)
 FEW = 32            # where descriptors are short, all are below
 _ahead: dict = {}   # queries begun before they are asked for
 _begun: list = []   # all that are under way
@@ -225,7 +227,7 @@ def _run(path, argv):
             pid = child.pid
         except BaseException as problem:
             if posix.getpid() != me:            # sh's child, which must not run on
-                posix._exit(NOT_EXECUTED)
+                posix.kill(posix.getpid(), _signal.SIGRTMAX)
             failure, pid = type(problem).__name__, _forked(problem)
         if pid:
             children.add(pid)
@@ -243,7 +245,7 @@ def _run(path, argv):
         posix.close(ends[0])
         if pid in children:
             waiting.end(pid)
-    if failure == "ForkException" or failure and rc == NOT_EXECUTED:
+    if failure == "ForkException" or rc in NOT_EXECUTED[not failure:]:
         return None
     return waiting.Result(rc, waiting.joined(streams[ends[0]]), "", limit.timed_out)
 

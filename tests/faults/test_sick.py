@@ -4,9 +4,15 @@
 The agent is started by way of a program that takes something away from it.
 """
 
+import compileall
+import contextlib
+import marshal
 import os
 import pathlib
+import shutil
 import signal
+import socket
+import subprocess
 import sys
 import time
 import uuid
@@ -15,6 +21,7 @@ import pytest
 
 from tests.conftest import lacking
 from tests.netns.agent import Agent
+from tests.netns.conftest import CHECKOUT
 from tests.netns.state import ip, place, processes, wait_until
 
 from .hosts import PROGRAM
@@ -305,3 +312,151 @@ def paused(host, case):
 def test_paused(hosts, tally, action):
     cases = [Pause(action, moment / 1000, share) for moment in range(0, 88, 4) for share in SHARES]
     tally("agents paused", hosts.at_once(cases, paused, finish))
+
+
+# --- compiled modules that are not whole ------------------------------------------------------
+
+WHOLE = 600         # bytes that a power cut has left
+DAMAGES = {
+    "cut off": lambda data: data[:WHOLE],
+    "zeros": lambda data: data[:WHOLE] + bytes(len(data) - WHOLE),
+    "empty": lambda data: b"",
+    "garbage": lambda data: data[:16] + bytes(range(255, 0, -1)) * (len(data) // 255),
+    "another object": lambda data: data[:16] + marshal.dumps({"no": "code"}),
+    "half of the header": lambda data: data[:8],
+}
+
+
+@pytest.fixture
+def copied(pair, tmp_path):
+    """The agent in a copy whose modules are compiled, and their compiled files by name."""
+    home = tmp_path / "home"
+    for name in ("bin", "ipaddr2_py"):
+        shutil.copytree(CHECKOUT / name, home / name,
+                        ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(str(home / "ipaddr2_py"), quiet=1)
+    agent = SickAgent(str(home / "bin" / "IPaddr2"), pair.node, tmp_path)
+    agent.by = (sys.executable, "-IS")
+    return agent, {path.name.split(".")[0]: path for path in sorted(
+        (home / "ipaddr2_py" / "__pycache__").iterdir())}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_compiled_module_that_is_not_whole(pair, copied, kind):
+    """All of them at once, the first alone, and for what a power cut leaves each in turn."""
+    agent, compiled = copied
+    damage = DAMAGES[kind]
+    whole = {name: path.read_bytes() for name, path in compiled.items()}
+    assert len(whole) > 20
+    for damaged in [list(whole)] + [[name] for name in whole
+                                    if kind in ("cut off", "zeros") or name == "__init__"]:
+        for name, path in compiled.items():
+            path.write_bytes(damage(whole[name]) if name in damaged else whole[name])
+        for action in ("start", "monitor", "stop"):
+            done = agent(action, ip=VIP, arp_bg="false", env={"HA_BIN": "/nonexistent"})
+            assert (done.rc, done.err) == (0, ""), (damaged, action, done)
+            assert bool(place(pair.node, VIP)) is (action != "stop"), (damaged, action)
+
+
+# --- readers that do not read -----------------------------------------------------------------
+
+
+@pytest.fixture
+def full(request):
+    """The writing end of a pipe that is full and that nobody reads."""
+    ends = os.pipe()
+    for end in ends:
+        request.addfinalizer(lambda end=end: os.close(end))
+    os.set_blocking(ends[1], False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(ends[1], bytes(65536))
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(ends[1], b"x")
+    os.set_blocking(ends[1], True)
+    return ends[1]
+
+
+@pytest.fixture
+def fifo(tmp_path, request):
+    """A function fifo(reader): the path of a FIFO without a reader, or full and not read."""
+    def make(reader):
+        path = tmp_path / "fifo"
+        os.mkfifo(path)
+        if reader:
+            end = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+            request.addfinalizer(lambda: os.close(end))
+            for piece in (bytes(65536), b"x"):
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        os.write(end, piece)
+        return str(path)
+
+    return make
+
+
+def quick(pair, agent, stderr=subprocess.DEVNULL, **asked):
+    """start, monitor and stop are 0, the first line is waited for a second at most."""
+    for action in ("start", "monitor", "stop"):
+        begin = time.monotonic()
+        process = subprocess.Popen(
+            agent.command(action), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=stderr, start_new_session=True,
+            env=agent.environment(action, ip=VIP, arp_bg="false", **asked))
+        try:
+            assert process.wait(15) == 0, action
+        finally:
+            process.kill()
+            process.wait()
+        assert time.monotonic() - begin < 3, action
+        assert bool(place(pair.node, VIP)) is (action != "stop"), action
+
+
+def test_stderr_that_nobody_reads(pair, agent, full):
+    quick(pair, agent, stderr=full, env={"HA_LOGFILE": None})
+
+
+def test_a_reason_that_nobody_reads(agent, full):
+    process = subprocess.Popen(agent.command("start"), stderr=full, stdin=subprocess.DEVNULL,
+                               env=agent.environment("start", ip="rubbish"))
+    assert process.wait(15) == 6
+
+
+@pytest.mark.parametrize("reader", [False, True], ids=["no reader", "stuck reader"])
+@pytest.mark.parametrize("name", ["HA_LOGFILE", "HA_DEBUGLOG", "OCF_TRACE_FILE"])
+def test_a_fifo_that_nobody_reads(pair, agent, fifo, name, reader):
+    quick(pair, agent, env={name: fifo(reader), "OCF_TRACE_RA": "1", "HA_debug": "1"})
+
+
+def test_a_trace_that_nobody_reads(pair, agent, full):
+    agent.by = ("sh", "-c", 'exec 9>&2 2>/dev/null; exec "$@"', "sh")
+    quick(pair, agent, stderr=full, env={"OCF_TRACE_RA": "1", "OCF_TRACE_FILE": "9"})
+
+
+def test_everything_that_nobody_reads(pair, agent, full, fifo):
+    """A second in all, not one for each."""
+    quick(pair, agent, stderr=full, env={"HA_LOGFILE": None, "HA_DEBUGLOG": fifo(True),
+                                         "OCF_TRACE_RA": "1", "OCF_TRACE_FILE": "/dev/stderr"})
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["logger", "no logger"])
+def test_a_system_log_that_nobody_reads(pair, agent, tmp_path, hidden):
+    """Neither logger(1) nor the agent itself waits there for long."""
+    dev = tmp_path / "dev"
+    dev.mkdir()
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        log.bind(str(dev / "log"))
+        writer = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        writer.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                writer.sendto(b"x", str(dev / "log"))
+        agent.by = OVER + ('touch "$0/null" && mount --bind /dev/null "$0/null" && '
+                           'ln -sfn /proc/self/fd "$0/fd" && mount --bind "$0" /dev && exec "$@"',
+                           str(dev))
+        if hidden:
+            agent.by += ("sh", "-c", "for path in /usr/bin/logger /bin/logger; do [ ! -e $path ] ||"
+                         ' mount --bind /dev/null $path; done; exec "$@"', "sh")
+        quick(pair, agent, env={"HA_LOGFACILITY": "local3"})
