@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What `ip` tells of addresses: where one is held, and which network another lies in."""
 
+import sys
+
 from . import commands
 from .ahead import address_bytes, held_query, ip_command
 
+IFF_UP = 0x1
+IFF_NOARP = 0x80
+SIOCGIFFLAGS = 0x8913
 TRIES = 20                  # of a query that changes on the host interrupt
 
 
@@ -14,25 +19,32 @@ class Unreadable(Exception):
 class Held:
     """An address on an interface, as `ip -o addr show` prints it.
 
-    nic, ip, prefix (int), brd ("" without one), flags (words behind the scope), label (IPv4).
+    index and nic of the interface, ip, peer ("" without one), prefix (int; the peer's where there
+    is one), brd ("" without one), flags (words behind the scope, such as tentative; an IPv4
+    address's label is none of them).
     """
 
-    __slots__ = ("nic", "ip", "prefix", "brd", "flags")
+    __slots__ = ("index", "nic", "ip", "peer", "prefix", "brd", "flags")
 
-    def __init__(self, nic, ip, prefix, brd, flags):
+    def __init__(self, index, nic, ip, peer, prefix, brd, flags):
+        self.index = index
         self.nic = nic
         self.ip = ip
+        self.peer = peer
         self.prefix = prefix
         self.brd = brd
         self.flags = flags
 
+    def __str__(self):
+        return "%s%s/%d" % (self.ip, " peer " + self.peer if self.peer else "", self.prefix)
 
-def in_network(ip, base, prefix):
-    """Whether IPv4 address `ip` lies in the network of base/prefix."""
-    first, second = address_bytes(ip, "inet"), address_bytes(base, "inet")
+
+def in_network(ip, base, prefix, family="inet"):
+    """Whether address `ip` lies in the network of base/prefix."""
+    first, second = address_bytes(ip, family), address_bytes(base, family)
     if first is None or second is None:
         return False
-    shift = 32 - prefix
+    shift = 8 * len(first) - prefix
     return int.from_bytes(first, "big") >> shift == int.from_bytes(second, "big") >> shift
 
 
@@ -75,33 +87,58 @@ def is_missing(result):
 def parse_addresses(text):
     """The Held addresses in the output of `ip -o -f inet|inet6 addr show`.
 
-    An address with a peer is left out: it is not what the agent adds, and the peer's is not here.
     Raises Unreadable on a line that `ip` does not print.
     """
     addresses = []
     for line in text.splitlines():
-        words = line.split("\\")[0].split()
+        # A name may hold a backslash, which parts the lines of an entry as well.
+        head, _, tail = line.rpartition("\\ ")
+        words = (head if tail.lstrip().startswith("valid_lft") else line).split()
         if len(words) < 2 or not words[0].endswith(":") or not words[0][:-1].isdigit():
             raise Unreadable("ip addr show printed: %s" % line[:80])
         if len(words) < 4 or words[2] not in ("inet", "inet6"):
             continue
         ip, _, prefix = words[3].partition("/")
+        peer, known = "", 4
+        if words[4:5] == ["peer"] and len(words) > 5:
+            peer, _, prefix = words[5].partition("/")
+            known = 6
         if not prefix.isdigit():
             continue
-        scope = words.index("scope", 4) if "scope" in words[4:] else len(words)
-        brd = words[words.index("brd", 4) + 1] if "brd" in words[4:scope] else ""
-        flags = words[scope + 2:]
-        addresses.append(Held(words[1], ip, int(prefix), brd, flags))
+        scope = words.index("scope", known) if "scope" in words[known:] else len(words)
+        brd = words[words.index("brd", known) + 1] if "brd" in words[known:scope] else ""
+        flags = words[scope + 2:-1] if words[2] == "inet" else words[scope + 2:]
+        addresses.append(Held(int(words[0][:-1]), words[1], ip, peer, int(prefix), brd, flags))
     return addresses
 
 
-def _is_ipsec(nic):
+def is_ipsec(nic):
+    """Whether a name is one of FreeS/WAN's virtual interfaces, which the shell agent passes over."""
     return nic.startswith("ipsec") and nic[5:].isdigit()
 
 
-def same_interface(printed, nic):
-    """Whether `printed`, perhaps with @ and a link behind it, names the interface nic."""
-    return printed == nic or printed.split("@")[0] == nic
+def interface_flags(nic):
+    """The flags of interface `nic` (IFF_*, netdevice(7)), None where they cannot be had.
+
+    Asked of the kernel by ioctl, which starts no program.
+    """
+    import _socket
+    import fcntl
+
+    name = commands.to_bytes(nic)
+    if not 0 < len(name) < 16:
+        return None
+    try:
+        asking = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM, 0)
+    except OSError:
+        return None
+    try:
+        answer = fcntl.ioctl(asking.fileno(), SIOCGIFFLAGS, name.ljust(40, b"\0"))
+    except OSError:
+        return None
+    finally:
+        asking.close()
+    return int.from_bytes(answer[16:18], sys.byteorder)
 
 
 def held_addresses(family, ip):
@@ -114,8 +151,7 @@ def held_addresses(family, ip):
 
 def read_held(family, ip, result, words=()):
     """The Held addresses in the Result of a held_query(), or of `ip WORDS` like that."""
-    held = [] if result.rc else [held for held in parse_addresses(result.out)
-                                 if held.ip == ip and not _is_ipsec(held.nic)]
+    held = [] if result.rc else [held for held in parse_addresses(result.out) if held.ip == ip]
     if result.rc or not held and was_interrupted(result):
         raise Unreadable(failure(list(words) or held_query(family, ip), result))
     return held

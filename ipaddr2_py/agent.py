@@ -8,13 +8,12 @@ import posix
 import sys
 
 from . import addresses, commands, ocf, params, waiting
-from .addresses import same_interface
 from .ahead import address_bytes, ip_command
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED,
                   OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason,
                   ocf_is_decimal, ocf_is_true, ocf_log)
 from .vip import (STRICT, Vip, check_family, check_rest, clone_settings, configured, find_place,
-                  held_or_exit, refuse_words, set_label, unique_clone_address)
+                  held_or_exit, read_own_note, refuse_bad_words, set_label, unique_clone_address)
 
 ACTIONS = ("start", "stop", "status", "monitor", "validate-all")
 SENDERS = ("send_arp", "iputils_arping", "libnet_arping", "ipoibarping", "builtin")
@@ -35,7 +34,7 @@ def cached_metadata():
     """The metadata that were rendered when the package was built; "" in a checkout."""
     from . import files
 
-    return files.read_file(__file__.rpartition("/")[0] + "/IPaddr2.xml", 1 << 20)
+    return files.read_file(__file__.rpartition("/")[0] + "/IPaddr2.xml", 1 << 20, links=True)
 
 
 def meta_data():
@@ -63,13 +62,14 @@ def ip_init(action, values):
     nic, colon, label = values["nic"].partition(":")
     if colon:
         values["nic"], values["iflabel"] = nic, label
+    if action != "stop":
+        refuse_bad_words(action, values)
     unique_clone_address(action, values)
     vip = Vip(action, values)
     clone_settings(vip)
     if action == "stop":
+        vip.note = read_own_note(vip)
         return vip
-    for name in ("ip", "nic", "cidr_netmask", "iflabel", "proto"):
-        refuse_words(name, values[name])
     check_family(vip)
     find_place(vip)
     set_label(vip)
@@ -93,7 +93,7 @@ def ip_validate(action):
     values = params.read(ENV)
     if values["network_namespace"]:
         from . import namespace
-        namespace.enter(values["network_namespace"], action)
+        namespace.enter(values, action)
     vip = ip_init(action, values)
     if action == "stop":
         return vip
@@ -122,17 +122,22 @@ def ip_validate(action):
 
 def ip_served(vip):
     """Whether this node serves the address: ok, no or dadfailed; for Cluster IP also partial
-    (the bucket is missing) and partial2 (the rule is missing).
+    (the bucket is missing) and partial2 (the rule is missing); for a plain address also shared
+    (there are rules left that leave clients to other nodes).
 
     Exits 1 where `ip` does not say.
     """
     if not vip.nic or address_bytes(vip.ip, vip.family) is None:
         return "no"
-    for held in held_or_exit(vip):
-        if held.prefix == vip.prefix and same_interface(held.nic, vip.nic):
+    for held in held_or_exit(vip) if vip.held is None else vip.held:
+        if held.prefix == vip.prefix and held.nic == vip.nic and not held.peer:
             if vip.bucket:
                 from . import clusterip
                 return clusterip.served(vip)
+            if vip.note and vip.note.shared:
+                from . import clusterip
+                if clusterip.leftovers(vip):
+                    return "shared"
             return "dadfailed" if "dadfailed" in held.flags else "ok"
     return "no"
 
@@ -142,9 +147,14 @@ def ip_start(vip):
     from . import start
 
     with cluster_lock(vip):
-        start.look_ahead(vip)
+        if vip.bucket:
+            vip.held = None         # another instance may have been at work before the lock
+        if vip.bucket or not vip.noted:
+            start.look_ahead(vip)
         status = ip_served(vip)
-        return OCF_SUCCESS if status == "ok" else start.serve(vip, status)
+        if not vip.bucket and start.make_plain(vip):
+            status = "no"
+        return start.keep(vip) if status == "ok" else start.serve(vip, status)
 
 
 def ip_stop(vip):
@@ -155,7 +165,7 @@ def ip_stop(vip):
         if vip.bucket:
             from . import clusterip
             return clusterip.stop(vip, stop.stop_address)
-        return stop.stop_address(vip)
+        return stop.stop_plain(vip)
 
 
 def cluster_lock(vip):
@@ -192,7 +202,7 @@ def ip_monitor(vip):
         ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
         return OCF_ERR_GENERIC
     if status != "ok":
-        if vip.bucket:
+        if vip.bucket or status == "shared":
             from . import clusterip
             clusterip.log_missing(vip, status)
         return OCF_NOT_RUNNING
@@ -231,7 +241,8 @@ def perform(action):
         ip_usage()
         ocf_exit_reason("unknown action [%s]; usage lists the known ones" % action)
         return OCF_ERR_UNIMPLEMENTED
-    waiting.set_deadline(WORK * action_timeout(), SPARE * action_timeout())
+    waiting.set_deadline(WORK * action_timeout(), SPARE * action_timeout(),
+                         step=1.0 if action == "stop" else 0.0)
     if ocf_is_true(ENV.get("OCF_TRACE_RA") or ENV.get("OCF_RESKEY_trace_ra", "")):
         from . import trace
         trace.start_trace(action)

@@ -82,7 +82,7 @@ def begin(argv):
     for name in IN_THE_WAY:
         if ENV.get("OCF_RESKEY_" + name):
             return
-    text = ENV.get("OCF_RESKEY_ip", "")
+    text = ENV.get("OCF_RESKEY_ip", "").strip()
     family = "inet6" if ":" in text else "inet"
     if not address_bytes(text, family):
         return                  # the agent will say so

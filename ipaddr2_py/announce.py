@@ -8,7 +8,6 @@ or where arp_sender=builtin asks for it.  Duplicate address detection is waited 
 import time
 
 from . import addresses, ahead, commands, files, interface, log, waiting
-from .addresses import same_interface
 from .ocf import (ENV, OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
                   ocf_is_true, ocf_log, ocf_run)
 from .pidfile import (drop_stale, is_alive, keep_pid, own_pid_file, pid_file, read_pid,
@@ -217,7 +216,7 @@ def repeat(sending, repeat_after):
     except addresses.Unreadable as problem:
         ocf_log("err", "%s is not announced again: %s" % (vip.ip, problem))
         return
-    if any(same_interface(nic, vip.nic) for nic in nics):
+    if vip.nic in nics:
         announcer = first_packet(sending) if sending.program == "builtin" else None
         run_sender(sending, announcer)
 

@@ -6,18 +6,17 @@ and the iptables match cluster.  What is there is looked at before anything is a
 whatever its settings are.  Changes are made while a lock is held.
 """
 
-import posix
-
 from . import addresses, clusterip_share, files
 from .addresses import Unreadable
 from .ahead import address_bytes
 from .clusterip_params import FIREWALLS, check_params   # noqa: F401
-from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, check_binary, env,
+from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, check_binary, env,
                   have_binary, ocf_exit_reason, ocf_is_probe, ocf_log)
 from .vip import STRICT
 
 MISSING = {"no": "the address is missing", "partial": "bucket %d is not held here",
-           "partial2": "the firewall rule is missing, or not as it should be"}
+           "partial2": "the firewall rule is missing, or not as it should be",
+           "shared": "is a plain address now, but the firewall still shares it"}
 
 
 def backend(name):
@@ -81,8 +80,7 @@ def check_tools(vip):
 class locked:
     """`with locked(vip):` no other instance of the address is changed meanwhile.
 
-    The file is removed while it is locked: who waited for it notices and takes the new one.  A
-    start needs the lock (exit 1 without); a stop goes on where the file cannot be made.
+    A start needs the lock (exit 1 without); a stop goes on where the file cannot be made.
     """
 
     def __init__(self, vip):
@@ -94,12 +92,7 @@ class locked:
             return self             # stop of something that names no file
         path = files.rsctmp("IPaddr2-CIP-" + self.vip.ip)
         try:
-            while self.lock is None:
-                taken = files.lock(path).__enter__()
-                if is_current(taken):
-                    self.lock = taken
-                else:
-                    taken.__exit__()
+            self.lock = files.lock(path).__enter__()
         except OSError as problem:      # TimeoutError among them
             if self.vip.action != "stop" or isinstance(problem, TimeoutError):
                 ocf_exit_reason("no lock on %s: %s; another instance of %s may be at work"
@@ -110,22 +103,7 @@ class locked:
 
     def __exit__(self, *_problem):
         if self.lock is not None:
-            import fcntl
-
-            files.remove_file(self.lock.path)
-            # A sender that was left in the background shares the descriptor, and with it the lock.
-            fcntl.flock(self.lock.fd, fcntl.LOCK_UN)
             self.lock.__exit__()
-
-
-def is_current(lock):
-    """Whether a locked file is still the one that its path names."""
-    held = posix.fstat(lock.fd)
-    try:
-        named = posix.stat(lock.path, follow_symlinks=False)
-    except OSError:
-        return False
-    return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
 
 
 # --- the verbs -------------------------------------------------------------------------------
@@ -202,7 +180,65 @@ def stop(vip, stop_address):
     late = [module.remove(vip, share) for module, share in found if not module.BEFORE_ADDRESS]
     if stray:
         late.append(clusterip_share.leave(*stray))
+    late.append(leave_noted(vip))
     return finished(vip, all(early + late), "the rules")
+
+
+def leftovers(vip):
+    """Names of the backends that still share an address which is a plain one now.
+
+    The note of start tells where to look; without one all backends are, for a clone, or else nft.
+    Where a noted backend cannot be looked at, it counts for stop, and is exit 1 else.
+    """
+    if vip.note:
+        names = [vip.note.shared] if vip.note.shared in FIREWALLS else []
+    else:
+        names = to_be_searched(vip) if "OCF_RESKEY_CRM_meta_clone" in ENV else ["nft"]
+    if vip.note and vip.action != "stop":
+        return [name for name in names if found_shares(vip, [name])]
+    return [name for name in names if may_hold(vip, name)]
+
+
+def may_hold(vip, name):
+    """Whether a backend holds something of the address, or is noted to and cannot say."""
+    try:
+        return backend(name).look(vip) is not None
+    except Unreadable as problem:
+        if vip.note:
+            ocf_log("warn", "cannot tell what %s holds of %s: %s" % (name, vip.ip, problem))
+        return bool(vip.note)
+
+
+def stop_plain(vip, names, stop_address):
+    """Remove the address, then what these backends still share of it.  An OCF exit code."""
+    rc = stop_address(vip)
+    if rc != OCF_SUCCESS:
+        return rc
+    good = True
+    for name in names:
+        module = backend(name)
+        try:
+            share = module.look(vip)
+        except Unreadable:
+            share = None
+        try:
+            good = module.remove(vip, share or clusterip_share.Share()) and good
+        except Unreadable as problem:
+            ocf_log("err", str(problem))
+            good = False
+    return finished(vip, leave_noted(vip) and good, "the rules")
+
+
+def leave_noted(vip):
+    """Have the noted interface, whatever it is called now, receive the shared MAC no more; whether
+    it does not."""
+    import _socket
+
+    try:
+        nic = _socket.if_indextoname(vip.note.index) if vip.note else ""
+    except OSError:             # it has gone
+        nic = ""
+    return not nic or clusterip_share.leave(nic, vip.note.mac)
 
 
 def to_be_searched(vip):
@@ -220,7 +256,7 @@ def stray_mac(vip):
             digest = clusterip_share.derived_digest(vip.ip, held.prefix,
                                                     brd if vip.family == "inet" else "")
             mac = vip.params["mac"].replace("-", ":")
-            return (held.nic.split("@")[0],
+            return (held.nic,
                     mac or clusterip_share.derived_mac(digest, vip.family))
     except Unreadable:
         pass            # stop_address() looks as well, and says so

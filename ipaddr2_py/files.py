@@ -27,11 +27,12 @@ def rsctmp(name):
 
 
 def write_file(path, text):
-    """Write a private file (0600, links not followed, a FIFO not waited for) as a whole or not at
-    all; raises OSError."""
+    """Write a private file (0600 whatever the umask, links not followed, a FIFO not waited for) as
+    a whole or not at all; raises OSError."""
     fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW
                     | posix.O_NONBLOCK | posix.O_CLOEXEC, 0o600)
     try:
+        posix.fchmod(fd, 0o600)
         data = commands.to_bytes(text)
         while data:
             data = data[posix.write(fd, data):]
@@ -42,11 +43,29 @@ def write_file(path, text):
         posix.close(fd)
 
 
-def read_file(path, limit=65536):
-    """The beginning of a regular file (links not followed); "" where there is none."""
+def replace_file(path, text):
+    """Write a private file as write_file() does, but beside the old one, which it then replaces.
+
+    Whoever reads meanwhile sees the old text or the new one.  Raises OSError.
+    """
+    new = "%s.%d" % (path, posix.getpid())
+    remove_file(new)            # of a process that was killed
+    write_file(new, text)
     try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC
-                        | posix.O_NONBLOCK)
+        posix.rename(new, path)
+    except OSError:
+        remove_file(new)
+        raise
+
+
+def read_file(path, limit=65536, links=False):
+    """The beginning of a regular file; "" where there is none.
+
+    Links are followed on request alone: in HA_RSCTMP they may lead anywhere.
+    """
+    try:
+        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK
+                        | (0 if links else posix.O_NOFOLLOW))
     except (OSError, ValueError):
         return ""
     try:
@@ -72,35 +91,56 @@ def remove_file(path):
 class lock:
     """`with lock(path):` one process at a time; released by the kernel on any death.
 
-    Waits within the action's time limit; raises TimeoutError when the lock is not had by then,
-    OSError when the file cannot be made.
+    Waits for so many seconds, by default within the action's time limit; raises TimeoutError when
+    the lock is not had by then, OSError when the file cannot be made.  The file is removed while it
+    is locked: who waited for it notices, and makes a new one.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, seconds=None):
         self.path = path
+        self.seconds = seconds
         self.fd = -1
 
     def __enter__(self):
+        end = None if self.seconds is None else time.monotonic() + self.seconds
+        told = False
+        while not self._take():
+            if not told:
+                ocf_log("info", "waiting for the lock %s" % self.path)
+                told = True
+            if (end - time.monotonic() if end else waiting.remaining()) <= 0:
+                raise TimeoutError("%s is held by another process" % self.path)
+            time.sleep(0.02)
+        return self
+
+    def _take(self):
+        """Lock the file that the path names now; whether that worked."""
         self.fd = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW
                              | posix.O_CLOEXEC, 0o600)
-        told = False
-        while True:
-            try:
-                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return self
-            except BlockingIOError:
-                if not told:
-                    ocf_log("info", "waiting for the lock %s" % self.path)
-                    told = True
-                if not waiting.remaining():
-                    posix.close(self.fd)
-                    raise TimeoutError("%s is held by another process" % self.path) from None
-                time.sleep(0.02)
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_current(self.fd, self.path):
+                return True
+        except BlockingIOError:
+            pass
+        posix.close(self.fd)
+        return False
 
     def __exit__(self, *_problem):
+        remove_file(self.path)
         # A sender that was left in the background shares the descriptor, and with it the lock.
         fcntl.flock(self.fd, fcntl.LOCK_UN)
         posix.close(self.fd)
+
+
+def is_current(fd, path):
+    """Whether an open file is still the one that its path names."""
+    held = posix.fstat(fd)
+    try:
+        named = posix.stat(path, follow_symlinks=False)
+    except OSError:
+        return False
+    return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)
 
 
 class no_lock:

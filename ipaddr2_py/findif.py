@@ -6,16 +6,19 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 """
 
 from . import commands
-from .addresses import (Unreadable, failure, in_network, ip_query, is_missing, link_query,
-                        parse_addresses)
+from .addresses import (IFF_NOARP, Unreadable, failure, in_network, interface_flags, ip_query,
+                        is_ipsec, is_missing, link_query, parse_addresses)
 from .ahead import address_bytes
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
 BITS = {"inet": 32, "inet6": 128}
+#: The longest prefix that is a default route in disguise, as VPN programs lay it.
+DISGUISED = {"inet": 1, "inet6": 3}
+#: How `ip -d link show` calls an interface that carries another one's frames.
+PORT_KINDS = ("bridge_slave", "bond_slave", "team_slave")
 #: Words of `ip route list` that a value follows, as far as they come before those asked for.
 ROUTE_KEYWORDS = ("dev", "via", "proto", "scope", "src", "metric", "table", "tos", "nhid", "weight",
-                  "from", "encap")
-
+                  "from", "encap", "expires")
 
 #: What `ip route list` may print before a destination.
 ROUTE_TYPES = ("unreachable", "blackhole", "prohibit", "throw", "unicast", "local", "broadcast",
@@ -36,22 +39,33 @@ class FindifError(Exception):
 
 
 class Route:
-    """A route that holds the VIP: prefix length, metric, interface, source address, the line."""
+    """A route that holds the VIP: prefix length, metric, interface, source address, the line.
 
-    __slots__ = ("prefix", "metric", "nic", "src", "line")
+    proto and expires as printed ("" without); down: whether it is marked linkdown or dead.
+    """
 
-    def __init__(self, prefix, metric, nic, src, line):
+    __slots__ = ("prefix", "metric", "nic", "src", "line", "proto", "expires", "down")
+
+    def __init__(self, prefix, metric, nic, src="", line="", proto="", expires="", down=False):
         self.prefix = prefix
         self.metric = metric
         self.nic = nic
         self.src = src
         self.line = line
+        self.proto = proto
+        self.expires = expires
+        self.down = down
 
 
 def ipcheck_ipv4(text):
-    """Whether text is an IPv4 address that a host can have: no leading zeros, 1.x to 223.x."""
+    """Whether text is an IPv4 address that a host can have.
+
+    Refused are leading zeros, 0.x, multicast (224.0.0.0/4) and 255.255.255.255.  Linux has taken
+    the former class E, 240.0.0.0/4, since 2.6.25.
+    """
     packed = address_bytes(text, "inet")
-    return packed is not None and 1 <= packed[0] <= 223
+    return (packed is not None and packed[0] != 0 and packed[0] & 0xf0 != 0xe0
+            and packed != b"\xff" * 4)
 
 
 def ipcheck_ipv6(text):
@@ -97,7 +111,7 @@ def check_params(family, ip, nic, netmask, broadcast):
 
     Raises FindifError with exit code 6 and a reason that names parameter, value and remedy.
     """
-    if nic and not resolve_nic(nic):
+    if nic and not resolve_nic(nic)[0]:
         _refuse("nic", nic, "is not the name of an interface here; `ip link show` lists them: "
                 "does not exist")
     if family == "inet6":
@@ -125,7 +139,7 @@ def _refuse(name, value, why):
 
 
 def resolve_nic(nic):
-    """The kernel's own name of interface `nic`, which may be an altname; "" where there is none.
+    """Number and name, by the kernel, of interface `nic`, which may be an altname; else (0, "").
 
     Names of up to 15 characters are settled by the kernel alone; longer ones are altnames, which
     take a command.  Raises FindifError where that fails.
@@ -133,23 +147,30 @@ def resolve_nic(nic):
     import _socket
 
     try:
-        return _socket.if_indextoname(_socket.if_nametoindex(nic))
+        index = _socket.if_nametoindex(nic)
+        return index, _socket.if_indextoname(index)
     except (OSError, ValueError, UnicodeError):
         pass
     if len(nic) < 16 or nic.startswith("-"):
-        return ""
+        return 0, ""
     words = link_query(nic)
     result = ip_query(words)
     if result.rc and is_missing(result):
-        return ""
-    told = result.out.split(": ", 2)            # 7: eth0@if6: <BROADCAST,...
-    if result.rc or len(told) < 3 or not told[0].isdigit() or not told[2].startswith("<"):
+        return 0, ""
+    printed = result.out.split(": ", 2)         # 7: eth0@if6: <BROADCAST,...
+    if result.rc or len(printed) < 3 or not printed[0].isdigit() or printed[2][:1] != "<":
         raise FindifError(OCF_ERR_GENERIC, failure(words, result), unreadable=True)
-    return told[1].split("@")[0]
+    index = int(printed[0])
+    try:
+        return index, _socket.if_indextoname(index)
+    except OSError:
+        return index, printed[1].split("@")[0]
 
 
-def parse_routes(text, family):
+def parse_routes(text, family, nic=""):
     """The routes of `ip -o route list` that can carry a VIP, as Route objects.
+
+    nic: the interface that they were asked for by `dev`, which `ip` then does not repeat.
 
     Left out: default, unreachable, blackhole, prohibit and throw routes, routes without an
     interface, and for IPv6 those by way of a gateway.  A destination without a mask is one host.
@@ -160,41 +181,115 @@ def parse_routes(text, family):
         words = line.split()
         destination, _, length = words[0].partition("/") if words else ("", "", "")
         if address_bytes(destination, family) is None:
+            # The kernel's route types that `ip` has no name for are printed as numbers.
             if words and destination not in ("default", *ROUTE_TYPES) and \
                     not ocf_is_decimal(destination):
                 raise Unreadable("ip route list printed: %s" % line[:80])
             continue
         prefix = prefixcheck(length, family) if length else BITS[family]
-        common, *hops = " ".join(words[1:]).split("nexthop ")
-        for hop in hops or [""]:
-            told = keywords((common + hop).split())
-            if prefix is None or "dev" not in told or family == "inet6" and "via" in told:
+        common, *hops = route_parts(words[1:])
+        for values, flags in hops or [common]:
+            values = dict(common[0], **values)
+            if nic:
+                values.setdefault("dev", nic)
+            if prefix is None or "dev" not in values or family == "inet6" and "via" in values:
                 continue
-            metric = told.get("metric", "")
-            routes.append(Route(prefix, int(metric) if ocf_is_decimal(metric) else 0,
-                                told["dev"], told.get("src", ""), line))
+            metric = values.get("metric", "")
+            routes.append(Route(
+                prefix, int(metric) if ocf_is_decimal(metric) else 0, values["dev"],
+                values.get("src", ""), line, values.get("proto", ""), values.get("expires", ""),
+                "linkdown" in flags or "dead" in flags))
     return routes
 
 
-def keywords(words):
-    """The first value of each of `ip route`'s keywords; a value may look like a keyword."""
-    told = {}
+def route_parts(words):
+    """What `ip route` printed behind a destination: [(values, flags)], one more for each next hop.
+
+    values has the first value of each keyword, which may look like a keyword itself; flags is all
+    that is neither keyword nor value.
+    """
+    parts: list = [({}, [])]
     index = 0
-    while index < len(words) - 1:
-        if words[index] in ROUTE_KEYWORDS:
-            told.setdefault(words[index], words[index + 1])
+    while index < len(words):
+        values, flags = parts[-1]
+        if words[index] == "nexthop":
+            parts.append(({}, []))
+        elif words[index] in ROUTE_KEYWORDS and index + 1 < len(words):
+            values.setdefault(words[index], words[index + 1])
             index += 1
+        else:
+            flags.append(words[index])
         index += 1
-    return told
+    return parts
 
 
-def best_route(routes, nic=""):
-    """The longest prefix; among equals the lowest metric, then the first line in byte order."""
-    candidates = [route for route in routes if not nic or route.nic == nic]
-    if not candidates:
+def may_count(route, family, nic):
+    """Whether a route may say where the VIP belongs; nic is the interface asked for, or "".
+
+    With nic, each route over it does.  Without, a default route in disguise does not, and neither
+    does a host route over lo or over an interface without ARP (of a real server of LVS, of a
+    service proxy): it says where the address is answered locally, not where it belongs.
+    """
+    if nic:
+        return route.nic == nic
+    if route.prefix <= DISGUISED[family]:
+        return False
+    return route.prefix < BITS[family] or not keeps_its_own(route.nic)
+
+
+def keeps_its_own(nic):
+    """Whether interface `nic` is lo or has no ARP: addresses alone on it are its own."""
+    return nic == "lo" or bool((interface_flags(nic) or 0) & IFF_NOARP)
+
+
+def best_route(routes):
+    """The route that goes first, None where there is none.
+
+    The longest prefix; among equals one whose link is up, then one whose interface is no port of a
+    bridge, bond or team, then the lowest metric, then the first line in byte order.
+    """
+    if not routes:
         return None
-    return min(candidates, key=lambda route: (-route.prefix, route.metric,
-                                              commands.to_bytes(route.line)))
+    longest = max(route.prefix for route in routes)
+    first = [route for route in routes if route.prefix == longest]
+    first = [route for route in first if not route.down] or first
+    if len({route.nic for route in first}) > 1:
+        ports = port_names({route.nic for route in first})
+        first = [route for route in first if route.nic not in ports] or first
+    return min(first, key=lambda route: (route.metric, commands.to_bytes(route.line)))
+
+
+def port_names(nics):
+    """Those of the interfaces `nics` (names) that are ports of a bridge, bond or team.
+
+    Raises FindifError where `ip` fails.
+    """
+    import _socket
+
+    words = ["-o", "-d", "link", "show"]
+    result = ip_query(words)
+    if result.rc:
+        raise FindifError(OCF_ERR_GENERIC, failure(words, result), unreadable=True)
+    numbers = parse_ports(result.out)
+    ports = set()
+    for nic in nics:
+        try:
+            if _socket.if_nametoindex(nic) in numbers:
+                ports.add(nic)
+        except OSError:
+            pass                # it has gone since
+    return ports
+
+
+def parse_ports(text):
+    """Numbers of the interfaces that `ip -o -d link show` shows as ports."""
+    numbers = set()
+    for line in text.splitlines():
+        number, _, rest = line.partition(": ")
+        kinds = [part.split()[:1] for part in rest.split("\\ ")[1:]]
+        if number.isdigit() and any([kind] in kinds for kind in PORT_KINDS):
+            numbers.add(int(number))
+    return numbers
 
 
 def parse_local_network(text):
@@ -202,9 +297,10 @@ def parse_local_network(text):
     for line in text.splitlines():
         words = line.split()
         if len(words) > 3 and words[0] == "local" and "/" in words[1]:
-            length, told = prefixcheck(words[1].partition("/")[2], "inet"), keywords(words[2:])
-            if length and "dev" in told:
-                return Route(length, 0, told["dev"], told.get("src", ""), line)
+            length = prefixcheck(words[1].partition("/")[2], "inet")
+            values = route_parts(words[2:])[0][0]
+            if length and "dev" in values:
+                return Route(length, 0, values["dev"], values.get("src", ""), line)
     return None
 
 
@@ -232,38 +328,48 @@ def read_routes(words):
     return result.out
 
 
-def findif(family, ip, nic, netmask, proto=""):
+def places(family, ip, nic, netmask, proto=""):
+    """The routes that may say where the VIP belongs, as Route objects; see findif().
+
+    Raises FindifError where they cannot be told.
+    """
+    match = ip + ("/" + netmask if netmask else "")
+    routes = [route for route in list_routes(family, match, proto)
+              if may_count(route, family, nic)]
+    if not routes and family == "inet" and ip.startswith("127."):
+        words = ["-o", "-f", "inet", "route", "list", "match", ip, "table", "local",
+                 "scope", "host"]
+        route = parse_local_network(read_routes(words))
+        routes = [route] if route else []
+    return routes
+
+
+def findif(family, ip, nic, netmask, proto="", held=()):
     """The Route that says where the VIP belongs: nic and prefix filled in, src where known.
 
     nic (resolved) and netmask (digits) are "" where not given; with both given no route is
-    needed.  Raises FindifError with exit code 1 where the routes do not tell.
+    needed.  Where one of the places that routes name is among held, the Held addresses of the VIP,
+    that is the one.  Raises FindifError with exit code 1 where the routes do not tell.
     """
+    length = prefixcheck(netmask, family) if netmask else None
     if nic and netmask:
-        prefix = prefixcheck(netmask, family)
-        return Route(-1 if prefix is None else prefix, 0, nic, "", "")
-    if address_bytes(ip, family) is None or netmask and prefixcheck(netmask, family) is None:
+        return Route(-1 if length is None else length, 0, nic)
+    if address_bytes(ip, family) is None or netmask and length is None:
         raise FindifError(OCF_ERR_GENERIC, "%s/%s is no address with a prefix length"
                           % (ip, netmask))
-    route = best_route(list_routes(family, ip + ("/" + netmask if netmask else ""), proto), nic)
-    if route is None and family == "inet" and ip.startswith("127."):
-        route = parse_local_network(read_routes(
-            ["-o", "-f", "inet", "route", "list", "match", ip, "table", "local",
-             "scope", "host"]))
+    routes = places(family, ip, nic, str(length) if length else "", proto)
+    there = {(one.nic, one.prefix) for one in held if not one.peer and not is_ipsec(one.nic)}
+    route = best_route([route for route in routes
+                        if (route.nic, length or route.prefix) in there] or routes)
     if route is None:
         raise FindifError(OCF_ERR_GENERIC, "no route%s holds %s: nic and cidr_netmask cannot be "
                           "found; set them, or add a route or an address of that network"
                           % (" on " + nic if nic else "", ip))
-    found = Route(route.prefix, route.metric, nic or route.nic, route.src, route.line)
-    if netmask:
-        if family == "inet6" and not nic and int(netmask) != route.prefix:
-            raise FindifError(OCF_ERR_GENERIC, "cidr_netmask [%s] differs from the route's %d; "
-                              "set nic as well to use it" % (netmask, route.prefix))
-        found.prefix = int(netmask)
-    return found
+    return Route(length or route.prefix, route.metric, nic or route.nic, route.src, route.line)
 
 
-def find_broadcast(nic, ip, src=""):
-    """The broadcast address of the address on `nic` whose network holds the VIP, "" without one.
+def find_broadcast(nic, ip, src="", prefix=32):
+    """The broadcast address of the address on `nic` whose network holds the VIP's, "" without one.
 
     Several: the route's source address first, then the longest prefix, then the first listed.
     Raises Unreadable where `ip` fails.
@@ -272,7 +378,7 @@ def find_broadcast(nic, ip, src=""):
     result = ip_query(words)
     if result.rc and not is_missing(result):
         raise Unreadable(failure(words, result))
-    return parse_broadcast(result.out, ip, src)
+    return parse_broadcast(result.out, ip, src, prefix)
 
 
 def broadcast_query(nic):
@@ -280,11 +386,12 @@ def broadcast_query(nic):
     return ["-o", "-f", "inet", "addr", "show", "dev", nic]
 
 
-def parse_broadcast(text, ip, src=""):
+def parse_broadcast(text, ip, src="", prefix=32):
     """find_broadcast() over the text of `ip -o -f inet addr show dev NIC`."""
     best = None
     for held in parse_addresses(text):
-        if held.brd and in_network(ip, held.ip, held.prefix):
+        if held.brd and held.prefix <= prefix and not held.peer and \
+                in_network(ip, held.ip, held.prefix):
             rank = (held.ip == src, held.prefix)
             if best is None or rank > best[0]:
                 best = (rank, held.brd)

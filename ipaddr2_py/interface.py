@@ -8,13 +8,14 @@ from . import commands, files
 from .addresses import (Unreadable, failure, held_addresses, ip_query, is_missing, link_query,
                         read_held, was_interrupted)
 from .ahead import held_query, ip_command
-from .ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_true,
-                  ocf_log, ocf_run)
+from .ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal,
+                  ocf_is_true, ocf_log, ocf_run, run_and_log)
 
 
 def find_interface(family, ip, prefix):
-    """Names of the interfaces that hold ip/prefix; raises Unreadable."""
-    return [held.nic for held in held_addresses(family, ip) if held.prefix == prefix]
+    """Names of the interfaces that hold ip/prefix without a peer; raises Unreadable."""
+    return [held.nic for held in held_addresses(family, ip)
+            if held.prefix == prefix and not held.peer]
 
 
 def link_is_down(nic):
@@ -55,23 +56,29 @@ def address_add_argv(family, ip, prefix, brd, nic, label, params):
     if label:
         options += ["label", label]
     if family == "inet6":
-        options += ["preferred_lft", params["preferred_lft"]]
+        options += ["preferred_lft", decimal(params["preferred_lft"])]
     if params["metric"]:
-        options += ["metric", params["metric"]]
+        options += ["metric", decimal(params["metric"])]
     brd_words = ["brd", brd] if brd else []
     return ip_command() + ["-f", family, "addr", "add", "%s/%d" % (ip, prefix), *brd_words,
                            "dev", nic, *options]
 
 
+def decimal(text):
+    """A number without zeros in front, which would make it an octal one to `ip`; or the text."""
+    return str(int(text)) if ocf_is_decimal(text) else text
+
+
 def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
-    """Add the address and set the interface up; False, with the reason logged, if that failed.
+    """Add the address and set the interface up; "" or, if that failed, why, which is logged too.
 
     What was added is noted in the list undo, as callables that take it back.
     """
     undo = [] if undo is None else undo
     if family == "inet" and ocf_is_true(params["run_arping"]) and collision(nic, ip):
-        ocf_log("err", "IPv4 address collision: %s is in use by another host [DAD]" % ip)
-        return False
+        told = "IPv4 address collision: %s is in use by another host [DAD]" % ip
+        ocf_log("err", told)
+        return told
     if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]):
         undo.append(lambda: delete_ipv6_addrlabel(ip, params))
         if 0 < add_ipv6_addrlabel(ip, params) < 126:
@@ -79,19 +86,22 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
     argv = address_add_argv(family, ip, prefix, brd, nic, label, params)
     ocf_log("info", commands.quoted(argv))
     undo.append(lambda: take_back(family, ip, prefix, nic))
-    rc = ocf_run(argv)
+    rc, told = run_and_log(argv)
     if 0 < rc < 126:
         # It refused: what is there is somebody else's. One that was cut off may have added it.
         undo.pop()
     looking = commands.query_start(ip_command() + held_query(family, ip))
-    up = link_up(nic) if rc == 0 else rc
+    up = told if rc else link_up(nic)
     seen = commands.query_end(looking)
     held = held_addresses(family, ip) if was_interrupted(seen) else read_held(family, ip, seen)
-    if not any(one.nic == nic and one.prefix == prefix for one in held):
+    if not any(one.nic == nic and one.prefix == prefix and not one.peer for one in held):
         if rc == 0:
-            ocf_log("err", "%s succeeded, but the address is not there" % commands.quoted(argv))
-        return False
-    return up == 0 or 0 < rc < 126          # somebody else added it at the same time
+            told = "%s succeeded, but the address is not there" % commands.quoted(argv)
+            ocf_log("err", told)
+        return told
+    if 0 < rc < 126:
+        return ""                           # somebody else added it at the same time
+    return up
 
 
 def take_back(family, ip, prefix, nic):
@@ -122,21 +132,29 @@ def is_foreign_arping(text):
 
 
 def link_up(nic):
-    """Set interface `nic` up; an exit status."""
+    """Set interface `nic` up; "" or, if that failed, why."""
     argv = ip_command() + ["link", "set", "dev", nic, "up"]
     ocf_log("info", commands.quoted(argv))
-    return ocf_run(argv)
+    return run_and_log(argv)[1]
 
 
-def delete_address(family, ip, prefix, nic):
-    """Delete one address; an exit status."""
-    return ocf_run(ip_command() + ["-f", family, "addr", "delete", "%s/%d" % (ip, prefix),
-                                   "dev", nic])
+def delete_address(family, ip, prefix, nic, peer=""):
+    """Delete one address, and no other along with it; an exit status."""
+    # The kernel knows an IPv4 address with a peer by both, an IPv6 one by its own alone.
+    words = [ip, "peer", "%s/%d" % (peer, prefix)] if peer and family == "inet" else \
+        ["%s/%d" % (ip, prefix)]
+    argv = ip_command() + ["-f", family, "addr", "delete", *words, "dev", nic]
+    if family != "inet":
+        return ocf_run(argv)
+    from . import promotion
+
+    with promotion.secondaries_kept(nic, ip, prefix, peer):
+        return ocf_run(argv)
 
 
-def delete_interface(family, ip, prefix, nic, params):
+def delete_interface(family, ip, prefix, nic, params, peer=""):
     """Delete the address and what goes with it: route cache, address label; an exit status."""
-    rc = delete_address(family, ip, prefix, nic)
+    rc = delete_address(family, ip, prefix, nic, peer)
     if not rc and ocf_is_true(params["flush_routes"]):
         ocf_run(ip_command() + ["route", "flush", "cache"])
     if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]) and not (
@@ -146,7 +164,7 @@ def delete_interface(family, ip, prefix, nic, params):
 
 
 def is_there(family, ip, prefix, nic):
-    """Whether interface `nic` holds ip/prefix, or that cannot be told."""
+    """Whether interface `nic` holds ip/prefix without a peer, or that cannot be told."""
     try:
         return nic in find_interface(family, ip, prefix)
     except Unreadable:
@@ -186,9 +204,9 @@ def restore_loopback(ip, params, note_stays=False):
     if words[0] == ip and words[1:] == ["32", "255.255.255.255", "lo"]:
         place = ("inet", ip, 32, "255.255.255.255", "lo", "")
         try:
-            restored = add_interface(*place, params)
+            restored = not add_interface(*place, params)
         except OcfExit:         # no arping to ask with; nobody else is on lo anyway
-            restored = add_interface(*place, dict(params, run_arping="false"))
+            restored = not add_interface(*place, dict(params, run_arping="false"))
     else:
         ocf_log("err", "%s does not hold what this agent writes; not restored" % path)
     if restored or not note_stays:
@@ -213,11 +231,11 @@ def delete_ipv6_addrlabel(ip, params):
 def delete_stale_addrlabel(ip, params):
     """Take away the label of an address that is gone, as an interrupted start can leave it."""
     listed = ip_query(["addrlabel", "list"]).out.split("\n")
-    wanted = ["prefix", ip + "/128", "label", params["lvs_ipv6_addrlabel_value"]]
+    wanted = ["prefix", ip + "/128", "label", decimal(params["lvs_ipv6_addrlabel_value"])]
     if any(line.split()[:4] == wanted for line in listed):
         delete_ipv6_addrlabel(ip, params)
 
 
 def _addrlabel(verb, ip, params):
     return ip_command() + ["addrlabel", verb, "prefix", ip,
-                           "label", params["lvs_ipv6_addrlabel_value"]]
+                           "label", decimal(params["lvs_ipv6_addrlabel_value"])]

@@ -113,14 +113,23 @@ def _log(verb, *words):
 
 def ocf_run(argv):
     """Run a changing command and log what it printed, as an error if it failed; its exit status."""
+    return run_and_log(argv)[0]
+
+
+def run_and_log(argv):
+    """What ocf_run() does; exit status and a sentence that tells how it failed ("" if it did not).
+    """
     result = commands.run(argv)
     output = " ".join(result.out[:4 * LONGEST_LINE].split())[:LONGEST_LINE]
     if result.timed_out:
-        ocf_log("err", "ended after its time limit: %s" % commands.quoted(argv))
+        told = "ended after its time limit: %s" % commands.quoted(argv)
     elif result.rc == 127 and not output:
-        ocf_log("err", "command not found: %s" % commands.quoted(argv))
-    elif output:
-        ocf_log("err" if result.rc else "info", output)
-    elif result.rc:
-        ocf_log("err", "command failed with %d: %s" % (result.rc, commands.quoted(argv)))
-    return result.rc
+        told = "command not found: %s" % commands.quoted(argv)
+    elif result.rc and not output:
+        told = "command failed with %d: %s" % (result.rc, commands.quoted(argv))
+    else:
+        told = output
+    failed = bool(result.rc or result.timed_out)
+    if told:
+        ocf_log("err" if failed else "info", told)
+    return result.rc, told if failed else ""

@@ -6,35 +6,90 @@ Function by function what is in the shell agent's ip_start.
 
 import time
 
-from . import addresses, ahead, announce, commands, interface, waiting
-from .findif import broadcast_query, find_broadcast
+from . import addresses, ahead, announce, commands, files, interface, place, stop, waiting
+from .findif import broadcast_query, find_broadcast, parse_routes, resolve_nic
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, ocf_exit_reason,
                   ocf_is_true, ocf_log)
-from .vip import held_or_exit
+from .vip import held_or_exit, is_down
+
+KERNEL_METRIC = 256         # of the route that the kernel lays for an IPv6 address
 
 
 def look_ahead(vip):
     """Begin what start is going to ask for, all at once."""
-    ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
-    if vip.family == "inet":
-        if not vip.params["broadcast"]:
-            ahead.ip_query_ahead(broadcast_query(vip.nic))
-        if not vip.params["arp_sender"] and not vip.nic.startswith("lo"):
-            ahead.ip_query_ahead(addresses.link_query(vip.nic))
+    if vip.held is None:
+        ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
+    if not (vip.note or vip.bucket) and commands.find(stop.LIST_TABLES[0]):
+        commands.query_ahead(stop.LIST_TABLES)
+    if vip.family == "inet6":
+        if asks_for_prefix_route(vip):
+            ahead.ip_query_ahead(exact_query(vip))
+            ahead.ip_query_ahead(addresses_query(vip))
+        return
+    if not vip.params["broadcast"]:
+        ahead.ip_query_ahead(broadcast_query(vip.nic))
+    if not vip.params["arp_sender"] and not vip.nic.startswith("lo"):
+        ahead.ip_query_ahead(addresses.link_query(vip.nic))
 
 
 def set_broadcast(vip):
-    """The broadcast address: as given, else that of the address whose network holds the VIP."""
+    """The broadcast address: as given, else that of the address whose network holds the VIP's."""
     vip.brd = vip.params["broadcast"]
     if vip.family == "inet" and not vip.brd:
-        vip.brd = find_broadcast(vip.nic, vip.ip, vip.src)
+        vip.brd = find_broadcast(vip.nic, vip.ip, vip.src, vip.prefix)
+
+
+def make_plain(vip):
+    """Undo what a former start shared of an address that is a plain one now; whether it did.
+
+    All of it goes, the address too: neighbours that know its multicast MAC are told anew.
+    """
+    shares = stop.shares_left(vip)
+    if not shares:
+        return False
+    from . import clusterip
+
+    ocf_log("info", "%s is no shared address any more" % vip.ip)
+    with clusterip.locked(vip):
+        rc = clusterip.stop_plain(vip, shares, stop.stop_address)
+    if rc != OCF_SUCCESS:
+        raise OcfExit(rc)
+    vip.note = vip.held = None
+    return True
+
+
+def keep(vip):
+    """What start does about an address that is served already; an OCF exit code.
+
+    It notes the place where nothing does, and makes sure of the link as monitor looks at it.
+    """
+    leave_other_place(vip)
+    if not vip.noted or vip.note.shared != backend_name(vip):
+        note_place(vip)
+    if vip.noted and not (vip.params["nic"] and vip.params["cidr_netmask"]) and is_down(vip.nic):
+        get_ready()
+        sending = announce.prepare(vip)
+        told = interface.link_up(vip.nic)
+        if told:
+            ocf_exit_reason("Failed to set %s up: %s" % (vip.nic, told))
+            return OCF_ERR_GENERIC
+        announce.on_start(sending)
+    if ocf_is_true(vip.params["check_link_status"]):
+        wait_for_link(vip)
+    return OCF_SUCCESS
+
+
+def get_ready():
+    """Import sh; exit 5 where it is missing."""
+    if not commands.get_ready():
+        ocf_exit_reason("the Python library sh is missing: install python3-sh, or sh with pip")
+        raise OcfExit(OCF_ERR_INSTALLED)
 
 
 def serve(vip, status):
     """Serve the address, whose status is no, dadfailed, partial or partial2; an OCF exit code."""
-    if not commands.get_ready():
-        ocf_exit_reason("the Python library sh is missing: install python3-sh, or sh with pip")
-        raise OcfExit(OCF_ERR_INSTALLED)
+    get_ready()
+    leave_other_place(vip)
     set_broadcast(vip)
     sending = None if vip.nic.startswith("lo") else announce.prepare(vip)
     undo = []
@@ -46,6 +101,63 @@ def serve(vip, status):
         take_all_back(undo)
         raise
     return OCF_SUCCESS
+
+
+# --- the note --------------------------------------------------------------------------------
+
+
+def leave_other_place(vip):
+    """Remove the address from where the note tells that a former start put it, if that is another
+    place than the one it is to have; exits 1 where it cannot be removed."""
+    note = vip.note
+    if not note or vip.noted:
+        return
+    index = number(vip.nic)
+    if (note.index, note.prefix) == (index, vip.prefix):
+        return
+    held = held_or_exit(vip) if vip.held is None else vip.held
+    old = [one for one in held if one.index == note.index and not is_wanted(one, vip)]
+    if not old:
+        return
+    ocf_log("info", "%s leaves %s, where it was put before" % (vip.ip, old[0].nic))
+    left = stop.remove(vip, old, lambda one: is_wanted(one, vip))
+    if left:
+        ocf_exit_reason("Unable to remove %s from %s, where it was put before"
+                        % (left[0], left[0].nic))
+        raise OcfExit(OCF_ERR_GENERIC)
+
+
+def is_wanted(held, vip):
+    """Whether a Held address is the VIP as it is to be."""
+    return (held.nic, held.prefix, held.peer) == (vip.nic, vip.prefix, "")
+
+
+def number(nic):
+    """The number of interface `nic`, 0 where there is none."""
+    return resolve_nic(nic)[0]
+
+
+def backend_name(vip):
+    """The backend of Cluster IP that shares the address, "" for a plain one."""
+    if not vip.bucket:
+        return ""
+    from . import clusterip
+
+    return clusterip.usable(vip)[0]
+
+
+def note_place(vip):
+    """Note where the address is put, and how it is shared; failing does not matter."""
+    place.write_note(vip, number(vip.nic), backend_name(vip), vip.mac if vip.bucket else "")
+
+
+def forget_place(vip):
+    """Remove the note, once the address is gone."""
+    if not any(one.nic == vip.nic for one in addresses.held_addresses(vip.family, vip.ip)):
+        place.remove_note(vip.ip, vip.params["nic"], vip.namespace)
+
+
+# --- the address -----------------------------------------------------------------------------
 
 
 def take_all_back(undo):
@@ -66,22 +178,85 @@ def start_address(vip, status, undo):
         clusterip.take(vip, status, undo)
     if status == "dadfailed":
         interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic)
+    note_place(vip)
+    undo.insert(0, lambda: forget_place(vip))       # what was added is taken back before
     if status in ("no", "dadfailed"):
         if ocf_is_true(vip.params["lvs_support"]) and any(
                 held.nic.startswith("lo") and held.prefix == 32 for held in held_or_exit(vip)):
             undo.append(lambda: interface.restore_loopback(vip.ip, vip.params, True))
             interface.remove_conflicting_loopback(vip.ip, vip.params)
-        try:
-            added = interface.add_interface(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
-                                            vip.label, vip.params, undo)
-        except addresses.Unreadable as problem:
-            ocf_log("err", str(problem))
-            added = False
-        if not added:
-            ocf_exit_reason("Failed to add %s" % vip)
-            raise OcfExit(OCF_ERR_GENERIC)
+        add_address(vip, undo)
         if ocf_is_true(vip.params["check_link_status"]):
             wait_for_link(vip)
+
+
+def add_address(vip, undo=None):
+    """Add the address; exits 1, with the kernel's sentence, where that failed."""
+    values = vip.params
+    try:
+        if vip.family == "inet6" and has_prefix_route(vip):
+            values = dict(values, noprefixroute="true")
+        told = interface.add_interface(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
+                                       vip.label, values, undo)
+    except addresses.Unreadable as problem:
+        ocf_log("err", str(problem))
+        told = str(problem)
+    if told:
+        ocf_exit_reason("Failed to add %s: %s%s" % (vip, told, ipv6_is_off(vip)))
+        raise OcfExit(OCF_ERR_GENERIC)
+
+
+def ipv6_is_off(vip):
+    """A clause that says so where IPv6 is switched off on the VIP's interface, else ""."""
+    name = "/proc/sys/net/ipv6/conf/%s/disable_ipv6" % vip.nic
+    if vip.family == "inet6" and files.read_file(name, 16).strip() == "1":
+        return "; IPv6 is switched off on %s (%s is 1)" % (vip.nic, name)
+    return ""
+
+
+# --- the route to an IPv6 address's network --------------------------------------------------
+
+
+def asks_for_prefix_route(vip):
+    """Whether the kernel would lay a route to the network of the address."""
+    return not ocf_is_true(vip.params["noprefixroute"])
+
+
+def exact_query(vip):
+    """The words that ask `ip` for the routes to the VIP's network, over its interface."""
+    return ["-o", "-f", "inet6", "route", "list", "exact", "%s/%d" % (vip.ip, vip.prefix),
+            "dev", vip.nic]
+
+
+def addresses_query(vip):
+    """The words that ask `ip` for the IPv6 addresses of the VIP's interface."""
+    return ["-o", "-f", "inet6", "addr", "show", "dev", vip.nic]
+
+
+def has_prefix_route(vip):
+    """Whether the interface has an on-link route to just the VIP's network that is not the kernel's
+    own for an address: the kernel would take it along when it deletes the address.
+
+    Raises Unreadable.
+    """
+    if not asks_for_prefix_route(vip):
+        return False
+    words = exact_query(vip)
+    result = addresses.ip_query(words)
+    if result.rc:
+        raise addresses.Unreadable(addresses.failure(words, result))
+    routes = parse_routes(result.out, "inet6", vip.nic)
+    if not routes:
+        return False
+    words = addresses_query(vip)
+    result = addresses.ip_query(words)
+    if result.rc:
+        raise addresses.Unreadable(addresses.failure(words, result))
+    laid = any(one.prefix == vip.prefix and "noprefixroute" not in one.flags
+               and addresses.in_network(one.ip, vip.ip, vip.prefix, "inet6")
+               for one in addresses.parse_addresses(result.out) if one.ip != vip.ip)
+    return not all(laid and route.proto == "kernel" and route.metric == KERNEL_METRIC
+                   and not route.expires for route in routes)
 
 
 def wait_for_link(vip):

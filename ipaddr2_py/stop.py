@@ -3,13 +3,50 @@
 
 import posix
 
-from . import addresses, commands, interface
-from .addresses import same_interface
+from . import addresses, ahead, commands, interface, place
 from .ahead import address_bytes
-from .findif import BITS, FindifError, findif, maybe_convert_dotted_quad, prefixcheck, resolve_nic
+from .findif import (BITS, FindifError, keeps_its_own, maybe_convert_dotted_quad, places,
+                     prefixcheck, resolve_nic)
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true,
                   ocf_log)
 from .vip import bad_word, held_or_exit
+
+LIST_TABLES = ["nft", "list", "tables"]
+
+
+def stop_plain(vip):
+    """Stop an address that is not shared, and what is left of sharing it; an OCF exit code."""
+    if address_bytes(vip.ip, vip.family) is None:
+        return stop_address(vip)
+    ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
+    shares = shares_left(vip)
+    if not shares:
+        return stop_address(vip)
+    from . import clusterip
+
+    with clusterip.locked(vip):
+        return clusterip.stop_plain(vip, shares, stop_address)
+
+
+def shares_left(vip):
+    """Names of the backends of Cluster IP that still share an address which is a plain one now.
+
+    The note of start tells; without one the backends of a clone are asked, or else nftables.
+    """
+    if vip.note:
+        if not vip.note.shared:
+            return []
+    elif "OCF_RESKEY_CRM_meta_clone" not in ENV and not has_table(vip):
+        return []
+    from . import clusterip
+
+    return clusterip.leftovers(vip)
+
+
+def has_table(vip):
+    """Whether nftables, where it is installed, has a table for the address."""
+    return bool(commands.find(LIST_TABLES[0])) and \
+        place.table_name(vip.ip) in commands.query(LIST_TABLES).out.split()
 
 
 def stop_address(vip):
@@ -17,28 +54,25 @@ def stop_address(vip):
     if address_bytes(vip.ip, vip.family) is None:
         ocf_log("info", "ip [%s] is not an address: nothing to stop" % vip.params["ip"])
         return OCF_SUCCESS
-    places, ending = [], []
-    netmask = maybe_convert_dotted_quad(vip.params["cidr_netmask"])
-    vip.prefix = prefixcheck(netmask, vip.family) or -1
+    wanted, ending = [], []
     try:
-        places = own_places(vip)
-        if places and not vip.nic:
-            vip.nic = places[0].nic
+        wanted = addresses_to_remove(vip)
     finally:
-        ending = stop_sender(vip)
+        ending = stop_sender(vip, wanted)
     ocf_log("info", "IP status = %s, IP_CIP=%s"
-            % ("ok" if places else "no", "yes" if vip.bucket else ""))
-    left = remove_all(vip, places)
+            % ("ok" if wanted else "no", "yes" if vip.bucket else ""))
+    left = remove(vip, wanted)
     if ending:
         from . import pidfile
         pidfile.wait_until_gone(ending)
-    if not places and vip.family == "inet6" and ocf_is_true(vip.params["lvs_ipv6_addrlabel"]):
+    if not wanted and vip.family == "inet6" and ocf_is_true(vip.params["lvs_ipv6_addrlabel"]):
         interface.delete_stale_addrlabel(vip.ip, vip.params)
     if left:
         ocf_exit_reason("Unable to remove %s" % ", ".join(
-            "%s/%d from %s" % (held.ip, held.prefix, held.nic) for held in left))
+            "%s from %s" % (held, held.nic) for held in left))
         return OCF_ERR_GENERIC
-    if places and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
+    place.remove_note(vip.ip, vip.params["nic"], vip.namespace)
+    if wanted and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
         try:
             interface.restore_loopback(vip.ip, vip.params)
         except addresses.Unreadable as problem:     # the VIP is gone, which is what matters
@@ -46,26 +80,32 @@ def stop_address(vip):
     return OCF_SUCCESS
 
 
-def remove_all(vip, places):
-    """Delete the VIP from these places, and from those that monitor would find then; what is left.
+def remove(vip, wanted, stays=lambda held: False):
+    """Delete the VIP, in every form, from the interfaces of these Held addresses; what is left.
 
-    After each address it is looked whether it is gone.
+    stays: tells of a Held address whether it is to stay there.
+
+    After each round it is looked whether it is gone: a program that failed may have done its work,
+    and another one may have added the address anew.
     """
-    left, tried, queue = [], [], list(places)
-    while queue:
-        held = queue.pop(0)
-        tried.append((held.nic, held.prefix))
-        interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params)
-        still = held_or_exit(vip)
-        if any(other.nic == held.nic and other.prefix == held.prefix for other in still):
-            left.append(held)
-        if still and not queue and not left:
-            queue = [other for other in own_places(vip)
-                     if (other.nic, other.prefix) not in tried]
-    return left
+    indexes = {held.index for held in wanted}
+    tried: set = set()
+    while wanted:
+        for held in wanted:
+            interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params,
+                                       held.peer)
+            tried.add((held.index, str(held)))
+        if not commands.get_ready():
+            ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
+        left = [held for held in held_or_exit(vip)
+                if held.index in indexes and not stays(held)]
+        wanted = [held for held in left if (held.index, str(held)) not in tried]
+        if not wanted:
+            return left
+    return []
 
 
-def stop_sender(vip):
+def stop_sender(vip, wanted):
     """Tell the announcements of this address that still run in the background to end; those."""
     try:
         names = posix.listdir(ENV["HA_RSCTMP"])
@@ -74,44 +114,71 @@ def stop_sender(vip):
     if not any(name.startswith("send_arp-" + vip.ip) for name in names):
         return []
     from . import pidfile
+
+    # A sender goes by the name that its interface had when it was started.
+    vip.nic = vip.note.name if vip.note else wanted[0].nic if wanted else named(vip.params["nic"])
     return pidfile.stop_sender(vip)
 
 
-def cannot_tell(vip, problem):
-    """The OcfExit of a stop that does not know what there is to remove."""
-    ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem.reason))
-    return OcfExit(OCF_ERR_GENERIC)
-
-
-def own_places(vip):
-    """The Held addresses that stop removes; no route is needed to find them.
-
-    Given nic and cidr_netmask narrow the choice.  Without nic every interface is searched, for the
-    node must not answer any more; but what LVS may need, the address on lo, or alone (/32, /128) on
-    another interface than the one that findif and so monitor points to, stays.
-    """
-    values = vip.params
+def named(nic):
+    """The kernel's name of the interface nic, nic itself where there is none."""
     try:
-        nic = vip.nic = resolve_nic(values["nic"]) if values["nic"] else ""
-    except FindifError as problem:
-        raise cannot_tell(vip, problem) from None
-    if values["nic"] and not nic:
+        return nic and not bad_word(nic) and resolve_nic(nic)[1] or nic
+    except FindifError:
+        return nic
+
+
+def addresses_to_remove(vip):
+    """The Held addresses that stop removes, the same address in every form.
+
+    | noted place | nic | what is removed |
+    |---|---|---|
+    | the address is there | given | it, there alone |
+    | no | given | what is on the interface that nic names |
+    | the address is there | not | it, and what is on interfaces that routes name |
+    | no | not | what is on interfaces that routes name; without such routes, or where they cannot
+    be listed, what is on any but lo, and but for an address alone on an interface without ARP |
+
+    Exits 1 where `ip` does not tell.
+    """
+    held = held_or_exit(vip)
+    noted = [one for one in held if vip.note and one.index == vip.note.index]
+    nic = vip.params["nic"]
+    if nic:
+        return noted or on_interface(vip, held, nic)
+    names = route_names(vip) if held else []
+    if not names:
+        return noted or [one for one in held if not is_local(one, vip.family)]
+    return [one for one in held if one in noted or one.nic in names]
+
+
+def on_interface(vip, held, nic):
+    """Those of the Held addresses that are on the interface that nic names now."""
+    if bad_word(nic):
         return []
-    places = [held for held in held_or_exit(vip)
-              if (not nic or same_interface(held.nic, nic))
-              and vip.prefix in (-1, held.prefix)]
-    if places and not commands.get_ready():
-        ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
-    alone = BITS[vip.family]
-    if nic or not any(held.nic == "lo" or held.prefix == alone for held in places):
-        return places
+    try:
+        name = resolve_nic(nic)[1]
+    except FindifError as problem:
+        ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem.reason))
+        raise OcfExit(OCF_ERR_GENERIC) from None
+    return [one for one in held if one.nic == name]
+
+
+def route_names(vip):
+    """Names of the interfaces where the routes may have the VIP; none where they do not tell."""
+    values = vip.params
+    netmask = prefixcheck(maybe_convert_dotted_quad(values["cidr_netmask"]), vip.family)
     proto = "" if bad_word(values["proto"]) else values["proto"]
     try:
-        route = findif(vip.family, vip.ip, "", str(vip.prefix) if vip.prefix > 0 else "", proto)
-        place = (route.nic, route.prefix)
+        routes = places(vip.family, vip.ip, "", str(netmask) if netmask else "", proto)
     except FindifError as problem:
-        if problem.unreadable:
-            raise cannot_tell(vip, problem) from None
-        place = ("", 0)
-    return [held for held in places if (held.nic, held.prefix) == place or held.nic != "lo" and (
-        held.prefix != alone or not place[0] or same_interface(held.nic, place[0]))]
+        ocf_log("warn", "the routes to %s cannot be listed: %s" % (vip.ip, problem.reason))
+        return []
+    return [route.nic for route in routes]
+
+
+def is_local(held, family):
+    """Whether a Held address is the interface's own, on which other programs count: on lo, or alone
+    on an interface without ARP; and on FreeS/WAN's, which repeat those of another interface."""
+    return held.nic == "lo" or addresses.is_ipsec(held.nic) or \
+        held.prefix == BITS[family] and keeps_its_own(held.nic)

@@ -6,9 +6,12 @@ The steps of the shell agent's ip_init, each of which fills in its part of a Vip
 
 from . import addresses, ahead, commands
 from .ahead import address_bytes, address_text, canonical
-from .findif import FindifError, check_params, findif, maybe_convert_dotted_quad, resolve_nic
+from .findif import (FindifError, check_params, findif, maybe_convert_dotted_quad, prefixcheck,
+                     resolve_nic, route_query)
 from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
                   ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
+from .params import TABLE
+from .place import is_of_this_namespace, read_note
 
 STRICT = ("start", "validate-all")          # actions that check every parameter
 
@@ -17,11 +20,13 @@ class Vip:
     """What ip_init settles: the virtual IP address, its place, and the parameters (a dict).
 
     family is inet or inet6; ip is spelled as the kernel does; nic "" and prefix -1 where unknown;
-    bucket is 0 unless the address is shared (Cluster IP) by `buckets` instances.
+    bucket is 0 unless the address is shared (Cluster IP) by `buckets` instances, else from 1 on.
+    note is what start noted (None without); noted: whether that settles the place; held: every
+    place of the address, None where that was not asked.
     """
 
     __slots__ = ("action", "params", "family", "ip", "nic", "prefix", "brd", "src", "label",
-                 "mac", "bucket", "buckets", "namespace")
+                 "mac", "bucket", "buckets", "namespace", "note", "noted", "held")
 
     def __init__(self, action, values):
         self.action = action
@@ -34,6 +39,8 @@ class Vip:
         self.bucket = 0
         self.buckets = 1
         self.namespace = ENV.get("IPADDR2_NAMESPACE", "").replace("/", "_")
+        self.note = self.held = None
+        self.noted = False
 
     def __str__(self):
         return "%s/%d on %s" % (self.ip, self.prefix, self.nic)
@@ -57,6 +64,35 @@ def refuse_words(name, value):
 def bad_word(value):
     """Whether a value cannot be a word of a command."""
     return value.startswith("-") or any(character.isspace() for character in value)
+
+
+def nothing_found(action, name, value):
+    """Exit as a monitor or status does that cannot find the address: 7 for a probe, else 1."""
+    if ocf_is_probe(action):
+        raise OcfExit(OCF_NOT_RUNNING)
+    ocf_exit_reason("%s [%s] must be one word that does not begin with a dash: nothing can be "
+                    "found by it" % (name, value))
+    raise OcfExit(OCF_ERR_GENERIC)
+
+
+def refuse_bad_words(action, values):
+    """What becomes of values that would be several words, or options, of a command.
+
+    Start and validate-all exit 6.  Monitor and status find nothing by such an address or place, and
+    do without any other such value.
+    """
+    if action in STRICT:
+        for name in ("ip", "nic", "cidr_netmask", "iflabel", "proto"):
+            refuse_words(name, values[name])
+        return
+    for name in ("ip", "nic", "cidr_netmask"):
+        if bad_word(values[name]):
+            nothing_found(action, name, values[name])
+    for parameter in TABLE:
+        name = parameter.name
+        if bad_word(values[name]) and name != "send_arp_opts" and \
+                not (name == "broadcast" and values[name] == "-"):
+            values[name] = parameter.default or ""
 
 
 def unique_clone_address(action, values):
@@ -94,7 +130,23 @@ def clone_settings(vip):
             configured("lvs_support [%s] and load sharing (clone-max %d) exclude each other"
                        % (vip.params["lvs_support"], vip.buckets))
         if not ocf_is_true(vip.params["unique_clone_address"]):
-            vip.bucket = int(number) + 1
+            share(vip, int(number) + 1)
+
+
+def share(vip, bucket):
+    """Settle whether a clone's instance shares the address, by this bucket.
+
+    An anonymous clone on lo has a plain address on each node, as real servers of LVS and anycast
+    have it.  Pacemaker numbers anonymous instances too, and gives a number to any node: their
+    buckets do not stay where they are.
+    """
+    unique = ENV.get("OCF_RESKEY_CRM_meta_globally_unique", "")
+    if vip.params["nic"] == "lo" and unique and not ocf_is_true(unique):
+        return
+    vip.bucket = bucket
+    if vip.action == "start" and not ocf_is_true(unique):
+        ocf_log("warn", "%s is shared by the instances of a clone that is not globally unique: only "
+                "globally-unique=true keeps buckets and nodes together" % vip.ip)
 
 
 def check_family(vip):
@@ -114,18 +166,34 @@ def check_family(vip):
                        % values["lvs_ipv6_addrlabel_value"])
 
 
+def read_own_note(vip):
+    """The Note of the VIP that start wrote on this node, in this namespace; None without."""
+    if not address_bytes(vip.ip, vip.family):
+        return None
+    note = read_note(vip.ip, vip.params["nic"], vip.namespace)
+    return note if note and is_of_this_namespace(note) else None
+
+
 def find_place(vip):
-    """Fill in nic, prefix and src by findif(); exits as the action must where that fails."""
+    """Fill in nic, prefix and src, by the note of start or by findif().
+
+    Exits as the action must where neither tells.
+    """
     values = vip.params
     netmask = maybe_convert_dotted_quad(values["cidr_netmask"])
     try:
         if vip.action in STRICT:
             check_params(vip.family, values["ip"], values["nic"], netmask, values["broadcast"])
-        nic = resolve_nic(values["nic"]) or values["nic"] if values["nic"] else ""
-        if vip.action not in STRICT and address_bytes(vip.ip, vip.family):
-            ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
-        route = findif(vip.family, vip.ip, nic, netmask, values["proto"])
+        netmask = str(prefixcheck(netmask, vip.family) or netmask)
+        if vip.action != "validate-all" and look_for_note(vip, netmask):
+            return
+        nic = resolve_nic(values["nic"])[1] or values["nic"] if values["nic"] else ""
+        route = findif(vip.family, vip.ip, nic, netmask, values["proto"], vip.held or ())
     except FindifError as problem:
+        if vip.action not in STRICT and not problem.unreadable and was_here(vip):
+            ocf_log("info", "%s is not on %s, where start put it, nor elsewhere"
+                    % (vip.ip, vip.note.name))
+            raise OcfExit(OCF_NOT_RUNNING) from None
         ocf_log("err", problem.reason)
         if ocf_is_probe(vip.action) and not problem.unreadable:
             ocf_log("info", "[findif] failed")
@@ -133,6 +201,75 @@ def find_place(vip):
         ocf_exit_reason("[findif] failed: %s" % problem.reason)
         raise OcfExit(problem.rc) from None
     vip.nic, vip.prefix, vip.src = route.nic, route.prefix, route.src
+
+
+def look_for_note(vip, netmask):
+    """Read the note and ask the kernel where the address is; whether that settles the place.
+
+    Without a note the routes will be asked for, which begins here.
+    """
+    if not address_bytes(vip.ip, vip.family):
+        return False
+    nic = vip.params["nic"]
+    vip.note = read_own_note(vip)
+    ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
+    if not (vip.note or nic and netmask):
+        match = vip.ip + ("/" + netmask if netmask else "")
+        ahead.ip_query_ahead(route_query(vip.family, match, vip.params["proto"]))
+    vip.held = held_or_exit(vip)
+    return noted_place(vip, nic, netmask)
+
+
+def noted_place(vip, nic, netmask):
+    """Whether the note settles the place: the address is there, and the note agrees with nic and
+    netmask as they are now.
+
+    An address that is at the noted place, whose interface nic does not name any more, is not served
+    (vip.nic is "" then), nor is one on an interface that is down, unless both nic and netmask say
+    so.
+    """
+    note = vip.note
+    here = [one for one in vip.held if note and one.index == note.index]
+    if not here:
+        return False
+    name = here[0].nic
+    if nic and nic != name and resolve_nic(nic)[0] != note.index:
+        return vip.action != "start" and misplaced(vip, name)
+    if netmask and netmask != str(note.prefix) or \
+            not any(one.prefix == note.prefix and not one.peer for one in here):
+        return False
+    vip.noted = True
+    vip.nic, vip.prefix = name, note.prefix
+    if vip.action != "start" and not (nic and netmask) and is_down(name):
+        ocf_log("info", "%s is down: %s is not served" % (name, vip))
+        vip.nic = ""
+    return True
+
+
+def was_here(vip):
+    """Whether start noted a place, and the address is nowhere on this host now: that is enough to
+    know that it does not run.  Not where nic names no interface, which is a fault of its own."""
+    nic = vip.params["nic"]
+    return bool(vip.note) and not vip.held and (not nic or bool(resolve_nic(nic)[0]))
+
+
+def is_down(nic):
+    """Whether interface `nic` is switched off, as far as that can be told."""
+    flags = addresses.interface_flags(nic)
+    return flags is not None and not flags & addresses.IFF_UP
+
+
+def misplaced(vip, name):
+    """Tell a monitor that the address is where it does not belong any more; exits 1 for a probe,
+    so that the cluster stops it before it starts it elsewhere."""
+    told = "%s is on %s, where start put it, but nic [%s] is another interface now" % (
+        vip.ip, name, vip.params["nic"])
+    if ocf_is_probe(vip.action):
+        ocf_exit_reason(told)
+        raise OcfExit(OCF_ERR_GENERIC)
+    ocf_log("warn", told)
+    vip.nic = ""
+    return True
 
 
 def set_label(vip):
