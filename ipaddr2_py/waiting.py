@@ -104,25 +104,23 @@ def finish(started, seconds=None):
 def wait_some(started, seconds):
     """Whether what commands.query_start() began ends within so many seconds, or before the
     deadline; it is left alone where it does not, and finish() still gives its Result."""
-    global _deadline
-    kept, _deadline = _deadline, time.monotonic() + min(seconds, remaining())
+    if not started.pid:
+        return True
+    limit = Limit(min(seconds, remaining()))
+    if not read_streams(started.streams, limit):
+        return False
+    pause = 0.0005
     try:
-        if not started.pid:
-            return True
-        if read_streams(started.streams):
-            return False
-        pause = 0.0005
         while not posix.waitid(posix.P_PID, started.pid,
                                posix.WEXITED | posix.WNOHANG | posix.WNOWAIT):
-            if not remaining():         # it has closed its output, and runs on
+            left = limit.left()
+            if not left:                # it has closed its output, and runs on
                 return False
-            time.sleep(min(pause, remaining()))
+            time.sleep(min(pause, left))
             pause = min(pause * 2, 0.05)
-        return True
     except ChildProcessError:           # somebody else has reaped it
-        return True
-    finally:
-        _deadline = kept
+        pass
+    return True
 
 
 def drop(started):
@@ -137,7 +135,7 @@ def drop(started):
 
 
 def read_streams(streams, limit):
-    """Read every stream to its end, or to that of the Limit."""
+    """Read every stream to its end, or to that of the Limit; whether to its own."""
     import select       # while the program that was started is at work
 
     poll = select.poll()
@@ -157,6 +155,7 @@ def read_streams(streams, limit):
                 size += len(chunk)
         if not left:
             break
+    return not waiting
 
 
 def reap(pid, limit):
