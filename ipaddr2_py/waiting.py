@@ -13,6 +13,9 @@ LAST_LOOKS = 100    # every 2 ms, whether a program that was killed has ended
 LEAST = 0.2         # seconds that a program has which is asked for behind the deadline
 UNKNOWN = 255       # the status of a program that somebody else has waited for
 
+RESERVE = 1 << 18   # bytes: malloc(3) gives so many back to the system at once
+reserve: list = []  # memory set aside before a change, for taking back where it gets short
+
 _deadline = None    # on the monotonic clock
 _spare = 0.0        # seconds behind it, for taking back what failed
 _step = LEAST       # seconds that each program has at least
@@ -42,8 +45,9 @@ def set_deadline(seconds, spare=0.0, step=0.0):
 
 
 def use_spare_time():
-    """Let children have the spare time as well: what failed is taken back."""
+    """Let children have the spare time as well, and the memory: what failed is taken back."""
     global _deadline, _spare
+    reserve.clear()
     if _deadline is not None:
         _deadline = max(_deadline, time.monotonic()) + _spare
     _spare = 0.0

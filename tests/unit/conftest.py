@@ -64,6 +64,7 @@ def as_it_was(monkeypatch):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(waiting, "_deadline", None)
     monkeypatch.setattr(waiting, "_step", waiting.LEAST)
+    monkeypatch.setattr(waiting, "reserve", [])
     monkeypatch.setattr(commands, "tracers", [])
     monkeypatch.setattr(commands, "_sh_fails", False)
     monkeypatch.setattr(commands, "_tries", 5)
