@@ -12,7 +12,7 @@ import sys
 from . import addresses, commands, place
 from .ahead import address_bytes, canonical, held_query, ip_command
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit,
-                  ocf_exit_reason, ocf_is_probe, ocf_log)
+                  ocf_exit_reason, ocf_is_probe, ocf_log, say)
 from .vip import STRICT, bad_word, nothing_found, refuse_words, unique_clone_address
 
 NAMES = "/var/run/netns"
@@ -69,15 +69,19 @@ def look_for_lost(values, action, inode):
     """See to an address that start put into a namespace which has lost its name since.
 
     inode is that of the namespace which has the name now, "" without one.  Stop removes the address
-    there, and so does a start that is going to another namespace; both exit 1 where they cannot.
-    Monitor and status exit 7 for it, a probe 1.
+    there, and so does a start, which is going elsewhere; both exit 1 where they cannot.  Monitor and
+    status exit 7 for it, a probe 1.
     """
     ip, note = noted(values, action)
     if not note or not note.netns or note.netns == inode:
         return
-    name, path = values["network_namespace"], find_lost(note.netns)
-    if not path:
+    fd = open_lost(note.netns)
+    if fd < 0:
+        if action == "stop" and not inode:
+            place.remove_note(ip, values["nic"].partition(":")[0], values["network_namespace"])
         return
+    # Which holds it, whoever was in there ends meanwhile.
+    path, name = "/proc/%d/fd/%d" % (posix.getpid(), fd), values["network_namespace"]
     try:
         if not is_held(path, ip, note):
             return
@@ -85,17 +89,20 @@ def look_for_lost(values, action, inode):
     except addresses.Unreadable as problem:
         told = "cannot tell whether %s is still in the namespace that was called %s: %s" % (
             ip, name, problem)
-    if action in ("monitor", "status") and not ocf_is_probe(action):
-        ocf_log("warn", told)
-        raise OcfExit(OCF_NOT_RUNNING)
-    if action == "monitor" or action == "start" and not inode:
+    if ocf_is_probe(action):
         ocf_exit_reason(told)
         raise OcfExit(OCF_ERR_GENERIC)
+    if action in ("monitor", "status"):
+        ocf_log("warn", told)
+        if action == "status":
+            say("stopped")
+        raise OcfExit(OCF_NOT_RUNNING)
     ocf_log("info", told + ": stopping it there")
     stop_inside(path, name)
     if still_held(path, ip, note):
         ocf_exit_reason(told + ", and could not be removed")
         raise OcfExit(OCF_ERR_GENERIC)
+    posix.close(fd)
 
 
 def noted(values, action):
@@ -113,21 +120,31 @@ def noted(values, action):
     return ip, place.read_note(ip, nic, values["network_namespace"])
 
 
-def find_lost(inode):
-    """A path that leads into the network namespace of that inode, "" where nobody is in it and it
-    is mounted nowhere."""
+def open_lost(inode):
+    """A descriptor of the network namespace of that inode, -1 where nobody is in it and it is
+    mounted nowhere."""
     processes = [name for name in listed("/proc") if name.isdigit()]
     for process in processes:
         for task in listed("/proc/%s/task" % process):
-            path = "/proc/%s/task/%s/ns/net" % (process, task)
-            if place.namespace_inode(path) == inode:
-                return path
+            fd = open_if("/proc/%s/task/%s/ns/net" % (process, task), inode)
+            if fd >= 0:
+                return fd
     for process in processes:
         for mount in mounts("/proc/%s/mountinfo" % process, inode):
-            path = "/proc/%s/root%s" % (process, mount)
-            if place.namespace_inode(path) == inode:
-                return path
-    return ""
+            fd = open_if("/proc/%s/root%s" % (process, mount), inode)
+            if fd >= 0:
+                return fd
+    return -1
+
+
+def open_if(path, inode):
+    """A descriptor of a file that has that inode, else -1."""
+    if place.namespace_inode(path) != inode:
+        return -1
+    try:
+        return posix.open(path, posix.O_RDONLY)
+    except OSError:
+        return -1
 
 
 def listed(folder):

@@ -64,6 +64,11 @@ def plain(text):
         else "%%%02X" % byte for byte in commands.to_bytes(text))
 
 
+def table_name(ip):
+    """The name of the nftables tables that share an address."""
+    return "ipaddr2-" + ip.replace(":", "_")
+
+
 def boot_id():
     """The kernel's id of this boot, "" where it cannot be read."""
     try:
@@ -166,9 +171,9 @@ def write_note(vip, index, shared, mac):
     return True
 
 
-def remove_note(vip):
-    """Remove the note of the VIP's key, whatever is in its place but a folder."""
+def remove_note(ip, nic, namespace):
+    """Remove the note of a key, whatever is in its place but a folder."""
     try:
-        posix.unlink(note_path(vip.ip, vip.params["nic"], vip.namespace))
+        posix.unlink(note_path(ip, nic, namespace))
     except (OSError, ValueError):
         pass

@@ -19,6 +19,8 @@ def look_ahead(vip):
     """Begin what start is going to ask for, all at once."""
     if vip.held is None:
         ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
+    if not (vip.note or vip.bucket) and commands.find(stop.LIST_TABLES[0]):
+        commands.query_ahead(stop.LIST_TABLES)
     if vip.family == "inet6":
         if asks_for_prefix_route(vip):
             ahead.ip_query_ahead(exact_query(vip))
@@ -152,7 +154,7 @@ def note_place(vip):
 def forget_place(vip):
     """Remove the note, once the address is gone."""
     if not any(one.nic == vip.nic for one in addresses.held_addresses(vip.family, vip.ip)):
-        place.remove_note(vip)
+        place.remove_note(vip.ip, vip.params["nic"], vip.namespace)
 
 
 # --- the address -----------------------------------------------------------------------------

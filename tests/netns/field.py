@@ -5,10 +5,13 @@ One namespace: e0, a veth whose far end p0 is on the same host, both up; base4 a
 an address.  The fixtures are imported by the test files that use them.
 """
 
+import contextlib
+import fcntl
 import os
 import pathlib
+import struct
 import subprocess
-import time
+import threading
 
 import pytest
 
@@ -170,9 +173,6 @@ def noarp_fixture(node):
 @pytest.fixture(name="tun")
 def tun_fixture(node, request):
     """tun0, up, held open by this process."""
-    import fcntl
-    import struct
-
     def attach():
         handle = os.open("/dev/net/tun", os.O_RDWR)
         fcntl.ioctl(handle, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001))    # IFF_TUN
@@ -296,17 +296,15 @@ def source(frame):
     return ":".join("%02x" % octet for octet in frame[6:12])
 
 
+@contextlib.contextmanager
 def later(seconds, work):
-    """Call work() `seconds` from now, in a thread; join it before the test ends."""
-    import threading
-
-    def run():
-        time.sleep(seconds)
-        work()
-
-    thread = threading.Thread(target=run)
+    """Call work() `seconds` from now, in a thread that is waited for at the end."""
+    thread = threading.Timer(seconds, work)
     thread.start()
-    return thread
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def boot_id():

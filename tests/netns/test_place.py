@@ -137,8 +137,8 @@ def test_note_knows_the_label_form(base4, agent):
     assert places(base4) == [] and not notes(agent)
 
 
-@pytest.mark.parametrize("nic", ["a\\b", "brücke", "e0@x", "fifteen-letters", "..x", "a'b", "IPaddr2-",
-                                 "~"])
+@pytest.mark.parametrize("nic", ["a\\b", "brücke", "e0@x", "fifteen-letters", "..x", "a'b",
+                                 "IPaddr2-", "~"])
 def test_note_of_an_odd_name(node, agent, nic):
     """Whatever the interface is called, the note stays in the folder and is found."""
     rename(node, "e0", nic)
@@ -157,7 +157,8 @@ def cut_routes_of(node, family, nic):
     family.route(node, "delete", family.network, "dev", nic)
 
 
-@pytest.mark.parametrize("name", ["x" * 127, "ü" * 63, "uplink-to-the-world0"], ids=["longest", "umlauts", "usual"])
+@pytest.mark.parametrize("name", ["x" * 127, "ü" * 63, "uplink-to-the-world0"],
+                         ids=["longest", "umlauts", "usual"])
 def test_note_of_a_long_altname(family, node, agent, name):
     """An altname of up to 127 bytes is a nic like others."""
     ip(node, "link", "property", "add", "dev", "e0", "altname", name)
