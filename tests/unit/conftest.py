@@ -160,9 +160,14 @@ def host(monkeypatch):
             raise OSError("no interface with this name")
         return NICS[name]
 
+    def name(index):
+        for nic, its_number in NICS.items():
+            if its_number == index:
+                return nic
+        raise OSError(6, "No such device or address")
+
     monkeypatch.setattr(_socket, "if_nametoindex", number)
-    monkeypatch.setattr(_socket, "if_indextoname",
-                        lambda index: next(name for name in NICS if NICS[name] == index))
+    monkeypatch.setattr(_socket, "if_indextoname", name)
     monkeypatch.setattr(fcntl, "ioctl", interface_request)
     monkeypatch.setattr(packets, "Announcer", Announcer)
     Announcer.made = []
