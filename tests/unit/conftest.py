@@ -86,6 +86,7 @@ def fp(twins, tmp_path, monkeypatch):
     for name in ("query", "query_ahead", "query_start", "query_end", "get_ready", "run", "detach",
                  "replace"):
         monkeypatch.setattr(commands, name, getattr(twins, name))
+    monkeypatch.setattr(waiting, "wait_some", twins.wait_some)
     monkeypatch.setattr(environment, "USUAL_PATH", "")
     # The twins say subprocess.Popen; looking for it in every module takes longer than the test.
     monkeypatch.setattr(ProcessDispatcher, "_patch_popen_references", lambda _popen: None,
@@ -169,6 +170,7 @@ def host(monkeypatch):
     monkeypatch.setattr(_socket, "if_nametoindex", number)
     monkeypatch.setattr(_socket, "if_indextoname", name)
     monkeypatch.setattr(fcntl, "ioctl", interface_request)
+    monkeypatch.setattr(packets, "hardware_address", lambda _nic: bytes.fromhex("020000000101"))
     monkeypatch.setattr(packets, "Announcer", Announcer)
     Announcer.made = []
     Announcer.failing = ()
@@ -193,7 +195,7 @@ def interface_request(_socket_fd, request, structure):
     return structure[:16] + value.to_bytes(2, sys.byteorder) + structure[18:]
 
 
-class Announcer:
+class Announcer(packets.Announcer):
     """Stands in for the socket of the built-in sender; made holds [arguments, rounds sent]."""
 
     made = []
@@ -212,12 +214,6 @@ class Announcer:
 
     def close(self):
         self.record.append("closed")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_problem):
-        self.close()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ FLOORS = [
     {"ahead", "log"},
     {"ocf", "provider", "announce_cli"},
     {"addresses", "files", "trace"},
-    {"findif", "pidfile", "place"},
+    {"findif", "pidfile", "place", "dad", "lookout"},
     {"promotion"},
     {"interface"},
     {"announce", "vip"},
