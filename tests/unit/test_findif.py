@@ -168,6 +168,8 @@ def test_lines_that_ip_does_not_print(text):
 def test_network_of_the_loopback(captured):
     route = findif.parse_local_network(captured("route-inet-local"))
     assert (route.prefix, route.nic, route.src) == (8, "lo", "127.0.0.1")
+    route = findif.parse_local_network("local 127.0.0.1 dev lo\nlocal 127.5.0.0/16 dev lo\n")
+    assert (route.prefix, route.nic, route.src) == (16, "lo", "")
 
 
 # --- the best one ----------------------------------------------------------------------------
@@ -376,6 +378,19 @@ def test_ipcheck_ipv4(text, good):
     (" 2001:db8::1", False), ("2001:db8::1\n", False), ("", False), ("192.0.2.1", False)])
 def test_ipcheck_ipv6(text, good):
     assert findif.ipcheck_ipv6(text) is good
+
+
+@pytest.mark.parametrize("ip, mandatory", [
+    ("fe80::1", True), ("febf:ffff::1", True), ("fec0::50", False), ("feff::1", False),
+    ("fe7f::1", False), ("fd80::1", False), ("2001:fe80::1", False)])
+def test_nic_is_mandatory_for_link_local_addresses(host, ip, mandatory):
+    findif.check_params("inet6", ip, "eth0", "", "")
+    if not mandatory:
+        findif.check_params("inet6", ip, "", "", "")
+        return
+    with pytest.raises(findif.FindifError) as problem:
+        findif.check_params("inet6", ip, "", "", "")
+    assert problem.value.rc == 6 and problem.value.reason.startswith("nic [] is empty")
 
 
 # --- by way of commands ----------------------------------------------------------------------

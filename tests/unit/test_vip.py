@@ -117,6 +117,8 @@ def test_stop_takes_a_prefix_length_that_cannot_be_for_none(fp, agent, scene, va
     (dict(ON_ETH0, CRM_meta_clone_max="0"), {}, "clone_max"),
     (dict(ON_ETH0, CRM_meta_clone_max="x"), {}, "clone_max"),
     (dict(ON_ETH0, CRM_meta_clone_max="-2"), {}, "clone_max"),
+    (dict(ON_ETH0, CRM_meta_clone="x"), {}, "clone"),
+    (dict(ON_ETH0, CRM_meta_clone_max="2", CRM_meta_clone="-1"), {}, "clone"),
     ({"ip": "fe80::1", "cidr_netmask": "64"}, {}, "nic"),
     ({"ip": "febf::1"}, {}, "nic"),
     ({"ip": "192.0.2.10", "nic": ":web"}, {}, "nic"),
@@ -155,7 +157,8 @@ def test_good_ipv6_addresses(agent, value):
     assert agent("validate-all", **dict(ON_ETH0_6, ip=value)).rc == 0
 
 
-@pytest.mark.parametrize("given", [{"broadcast": "x"}, {"iflabel": "web"}, {"cidr_netmask": "128"}])
+@pytest.mark.parametrize("given", [{"broadcast": "x"}, {"iflabel": "web"}, {"cidr_netmask": "128"},
+                                   {"lvs_ipv6_addrlabel_value": "x"}])
 def test_what_ipv6_does_without(agent, given):
     done = agent("validate-all", **dict(ON_ETH0_6, **given))
     assert done.rc == 0
@@ -266,6 +269,15 @@ def test_zeros_in_front_for_ipv6(fp, agent, scene):
     scene.announce6()
     assert agent("start", lvs_ipv6_addrlabel="true", lvs_ipv6_addrlabel_value="099",
                  preferred_lft="0030", metric="08", **dict(ON_ETH0_6, cidr_netmask="064")).rc == 0
+
+
+@pytest.mark.parametrize("number, total", [("x", "1"), ("0", "x"), ("-1", "2")])
+def test_stop_does_without_good_numbers_of_clones(fp, agent, scene, number, total):
+    fp.query(SHOW4, scene.here)
+    fp.run(DELETE4)
+    fp.query(SHOW4)
+    env = {"OCF_RESKEY_CRM_meta_clone_max": total, "OCF_RESKEY_CRM_meta_clone": number}
+    assert agent("stop", env=env, **ON_ETH0).rc == 0
 
 
 # --- clones ----------------------------------------------------------------------------------
