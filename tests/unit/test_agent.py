@@ -345,6 +345,7 @@ def test_start_takes_a_route_that_another_laid_for_its_own(fp, agent, scene, cap
     ("proto kernel metric 256 pref medium", "2001:db8::1/64 noprefixroute", "noprefixroute "),
     ("proto kernel metric 256 pref medium", "2001:db8::1/128", "noprefixroute "),
     ("proto kernel metric 256 pref medium", "2001:db8:1::1/64", "noprefixroute "),
+    ("proto kernel metric 256 pref medium", "2001:db8::e/64", "noprefixroute "),
     ("proto kernel metric 256 expires 9sec pref medium", "2001:db8::1/64", "noprefixroute "),
     ("proto kernel metric 100 pref medium", "2001:db8::1/64", "noprefixroute "),
     ("proto ra metric 256 pref medium", "2001:db8::1/64", "noprefixroute "),

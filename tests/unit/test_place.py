@@ -197,6 +197,21 @@ def test_what_is_no_file(note, make):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_fifo_is_not_read(note):
+    """Whoever fills it would be believed."""
+    with open(note, "rb") as file:
+        text = file.read()
+    os.unlink(note)
+    os.mkfifo(note)
+    fd = posix.open(note, posix.O_RDWR)
+    try:
+        posix.write(fd, text)
+        assert place.read_note(*KEY) is None
+        assert posix.read(fd, 8192) == text
+    finally:
+        posix.close(fd)
+
+
 def test_a_file_that_is_too_long(note):
     with open(note, encoding="ascii") as file:
         text = file.read()
@@ -472,6 +487,23 @@ def test_a_start_leaves_the_old_place(fp, agent, scene, captured):
     assert (note.index, note.name) == (2, "eth0")
 
 
+def test_a_start_at_the_noted_place_leaves_other_forms_alone(fp, agent, scene):
+    """An admin's, perhaps: a stop removes them."""
+    write(scene)
+    scene.look(scene.here.replace("/25 brd 192.0.2.127", "/32"))
+    scene.add()
+    scene.announce()
+    assert agent("start", **ON_ETH0).rc == 0
+
+
+def test_an_address_with_a_peer_is_not_what_was_noted(fp, agent, scene, captured):
+    write(scene, "")
+    peer = scene.here.replace("192.0.2.10/25 brd 192.0.2.127", "192.0.2.10 peer 192.0.2.9/25")
+    fp.query(SHOW4, peer)
+    fp.query(ROUTE4, captured("route-inet-192.0.2.1"))
+    assert agent("monitor", ip="192.0.2.10").rc == 7
+
+
 def test_a_start_that_cannot_leave_the_old_place(fp, agent, scene):
     write(scene, "eth0", index=7, name="eth0")
     old = scene.here.replace("2: eth0", "7: old0").replace("eth0", "old0")
@@ -534,6 +566,41 @@ def test_a_noted_address_that_is_nowhere(fp, agent, scene, action, rc):
     fp.query(ROUTE4)
     done = agent(action, ip="192.0.2.10")
     assert (done.rc, done.reasons) == (rc, [])
+
+
+def test_a_noted_address_that_is_elsewhere(fp, agent, scene):
+    """No route tells whether that is its place: not known, as without a note."""
+    write(scene, "")
+    fp.query(SHOW4, scene.here.replace("2: eth0", "3: eth1").replace("eth0", "eth1"))
+    fp.query(ROUTE4)
+    assert agent("monitor", ip="192.0.2.10").rc == 1
+
+
+def test_a_noted_address_whose_nic_is_gone(fp, agent, scene):
+    """The address is nowhere; that nic names nothing is a fault of its own."""
+    write(scene, "eth9", index=9, name="eth9")
+    fp.query(SHOW4)
+    fp.query(ROUTE4)
+    assert agent("monitor", ip="192.0.2.10", nic="eth9").rc == 1
+
+
+@pytest.mark.parametrize("action", ["monitor", "status", "probe", "start"])
+def test_nic_may_be_an_altname_of_the_noted_interface(fp, agent, scene, action):
+    write(scene, "uplink", index=3, name="eth1")
+    fp.query(SHOW4, scene.here.replace("2: eth0", "3: eth1").replace("eth0", "eth1"))
+    assert agent(action, ip="192.0.2.10", nic="uplink").rc == 0
+
+
+def test_stop_at_the_noted_place_and_where_the_routes_are(fp, agent, scene):
+    write(scene, "")
+    there = scene.here.replace("2: eth0", "3: eth1").replace("eth0", "eth1")
+    other = scene.here.replace("2: eth0", "6: eth2").replace("eth0", "eth2")
+    fp.query(SHOW4, scene.here + there + other)
+    fp.query(ROUTE4, "192.0.2.0/25 dev eth1 proto kernel\n")
+    fp.run(DELETE4)
+    fp.run("ip -f inet addr delete 192.0.2.10/25 dev eth1")
+    fp.query(SHOW4, other)
+    assert agent("stop", ip="192.0.2.10").rc == 0
 
 
 def test_stop_of_a_noted_address_without_routes(fp, agent, scene):
