@@ -129,7 +129,7 @@ def test_locks_of_interfaces_and_namespaces(monkeypatch):
 
 
 def test_it_is_on_for_the_moment(kernel):
-    with promotion.secondaries_kept(*PRIMARY) as _:
+    with promotion.secondaries_kept(*PRIMARY):
         assert kernel["eth0"] == "1" and kernel["all"] == "0"
         assert os.listdir(kernel.folder / "rsctmp") == [promotion.lock_name("eth0")]
     assert kernel["eth0"] == "0"
@@ -140,11 +140,11 @@ def test_it_is_on_for_the_moment(kernel):
 def test_nothing_is_left_open(kernel):
     before = sorted(os.listdir("/proc/self/fd"))
     for _ in range(2):
-        with promotion.secondaries_kept(*PRIMARY):
-            pass
+        kept = promotion.secondaries_kept(*PRIMARY)
+        with kept:
+            assert os.path.exists("/proc/%d" % kept.keeper)
+        assert not os.path.exists("/proc/%d" % kept.keeper)     # not even as a zombie
     assert sorted(os.listdir("/proc/self/fd")) == before
-    with pytest.raises(ChildProcessError):
-        posix.waitpid(-1, posix.WNOHANG)
 
 
 def test_also_where_the_deletion_fails(kernel):
