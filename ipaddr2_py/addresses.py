@@ -113,7 +113,7 @@ def parse_addresses(text):
 
 
 def is_ipsec(nic):
-    """Whether a name is one of FreeS/WAN's virtual interfaces, which the shell agent passes over."""
+    """Whether a name is one of FreeS/WAN's virtual interfaces, which the shell agent skips."""
     return nic.startswith("ipsec") and nic[5:].isdigit()
 
 

@@ -48,7 +48,7 @@ def replace_file(path, text):
 
     Whoever reads meanwhile sees the old text or the new one.  Raises OSError.
     """
-    new = "%s.%d" % (path, posix.getpid())
+    new = "%s~%d" % (path, posix.getpid())
     remove_file(new)            # of a process that was killed
     write_file(new, text)
     try:

@@ -362,9 +362,12 @@ def findif(family, ip, nic, netmask, proto="", held=()):
     route = best_route([route for route in routes
                         if (route.nic, length or route.prefix) in there] or routes)
     if route is None:
-        raise FindifError(OCF_ERR_GENERIC, "no route%s holds %s: nic and cidr_netmask cannot be "
-                          "found; set them, or add a route or an address of that network"
-                          % (" on " + nic if nic else "", ip))
+        missing = " and ".join(name for name, value in (("nic", nic), ("cidr_netmask", netmask))
+                               if not value)
+        raise FindifError(OCF_ERR_GENERIC, "no route%s holds %s%s: %s cannot be found; set %s, or "
+                          "add a route or an address of that network"
+                          % (" on " + nic if nic else "", ip, "/" + netmask if netmask else "",
+                             missing, "them" if " " in missing else "it"))
     return Route(length or route.prefix, route.metric, nic or route.nic, route.src, route.line)
 
 

@@ -256,9 +256,10 @@ no second round. Example: 5.
 
 
 #: Parameters whose change needs no restart of the address; told in metadata of OCF 1.1 alone.
-RELOADABLE = ( "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender",
-"send_arp_opts", "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "trace_ra",
-"trace_dir", )
+RELOADABLE = (
+    "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender", "send_arp_opts",
+    "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "trace_ra", "trace_dir",
+)
 
 #: What crmsh sets to have the agent traced; told in metadata of OCF 1.1, to be reloadable there.
 TRACING = (

@@ -36,6 +36,14 @@ class secondaries_kept:
     def __enter__(self):
         if not may_be_off(self.nic):
             return
+        try:
+            self.get_ready()
+        except BaseException:       # told to end, for instance
+            self.__exit__()
+            raise
+
+    def get_ready(self):
+        """Take the lock, and see to the setting where it matters."""
         self.take_lock()
         words = findif.broadcast_query(self.nic)
         started = commands.query_start(ahead.ip_command() + words)
@@ -58,25 +66,25 @@ class secondaries_kept:
         """Start the child that sets the setting; whether it is set."""
         import select
 
-        told, telling = posix.pipe()
-        living, self.life = posix.pipe()
+        ends = []
 
         def work():
             posix.close(self.life)
-            keep(self.nic, telling, living)
+            keep(self.nic, ends[1], ends[2])
 
         try:
+            ends += posix.pipe()
+            living, self.life = posix.pipe()
+            ends.append(living)
             self.keeper = commands.detach(work)
-        except OSError:
+            poll = select.poll()
+            poll.register(ends[0], select.POLLIN)
+            return bool(poll.poll(PATIENCE * 1000)) and posix.read(ends[0], 1) == b"1"
+        except OSError:             # out of descriptors, or of processes
             return False
         finally:
-            posix.close(telling)
-            posix.close(living)
-        poll = select.poll()
-        poll.register(told, select.POLLIN)
-        answer = posix.read(told, 1) if poll.poll(PATIENCE * 1000) else b""
-        posix.close(told)
-        return answer == b"1"
+            for fd in ends:
+                posix.close(fd)
 
     def __exit__(self, *_problem):
         if self.life >= 0:

@@ -145,8 +145,8 @@ def share(vip, bucket):
         return
     vip.bucket = bucket
     if vip.action == "start" and not ocf_is_true(unique):
-        ocf_log("warn", "%s is shared by the instances of a clone that is not globally unique: only "
-                "globally-unique=true keeps buckets and nodes together" % vip.ip)
+        ocf_log("warn", "%s is shared by the instances of a clone that is not globally unique: "
+                "only globally-unique=true keeps buckets and nodes together" % vip.ip)
 
 
 def check_family(vip):
