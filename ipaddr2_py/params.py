@@ -6,6 +6,7 @@ kept as it stands. This module is on the monitor's hot path: it imports nothing.
 """
 
 PREFIX = "OCF_RESKEY_"
+BLANKS = " \t\n\r\v\f"         # white space, as in environment.py
 
 SHORTDESC = "Virtual IPv4 and IPv6 addresses on Linux"
 
@@ -285,6 +286,7 @@ def read(environ):
         value = environ.get(PREFIX + parameter.name)
         if value is None:
             value = parameter.default or ""
-        values[parameter.name] = value.strip()
-    values["cidr_netmask"] = values["cidr_netmask"] or environ.get(PREFIX + "netmask", "").strip()
+        values[parameter.name] = value.strip(BLANKS)
+    values["cidr_netmask"] = values["cidr_netmask"] or \
+        environ.get(PREFIX + "netmask", "").strip(BLANKS)
     return values

@@ -69,6 +69,12 @@ def table_name(ip):
     return "ipaddr2-" + ip.replace(":", "_")
 
 
+def promotion_path(nic):
+    """Path of the lock under which promote_secondaries of an interface is switched on for a moment
+    (promotion.py); where nobody holds it, an agent was killed."""
+    return "%s/IPaddr2-promote-%s-%s" % (ENV["HA_RSCTMP"], namespace_inode(), plain(nic))
+
+
 def boot_id():
     """The kernel's id of this boot, "" where it cannot be read."""
     try:

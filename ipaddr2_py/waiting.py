@@ -81,6 +81,11 @@ class Limit:
             self._end = now + min(1.0, now - self._end)
         return max(0.0, self._end - now)
 
+    def overrun(self):
+        """Note that it was too long: one program that hangs costs the others their step."""
+        global _step
+        self.timed_out, _step = True, LEAST
+
 
 def finish(started, seconds=None):
     """Wait for what commands.query_start() began; its Result.
@@ -179,7 +184,7 @@ def reap(pid, limit):
             break
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
-    limit.timed_out = True
+    limit.overrun()
     _kill(pid)
     return 137
 
@@ -208,7 +213,7 @@ def reap_by_sh(child, limit):
     left = limit.left()
     while child.process.is_alive()[0]:
         if not left:
-            limit.timed_out = True
+            limit.overrun()
             end(child.pid)
             pause, looks = 0.002, looks - 1
             if not looks:
