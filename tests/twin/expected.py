@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections import namedtuple
 
-from . import compare, routes
+from . import compare, notes, routes
 from .step import Step
 
 EVERYTHING = ("rc", "stdout", "reason", "argv", "log") + compare.STATE
@@ -50,21 +50,22 @@ def no_broadcast(state):
     return [re.sub(r" broadcast \S+", "", text) for text in state["addresses"]]
 
 
-def findif_disputed(step):
-    """The page's rule and the shell agent's may differ here, and ours went where the page says."""
-    if not_an_address(step) or not step.ip:
-        return False
-    place = (step.before, step.ip, step.mask, step.nic, step.get("proto"))
-    if not routes.disputed(*place):
-        return False
-    if step.case.step != "start" or step.has(step.before):
+def disputed(row):
+    """A predicate: the rule of that row may decide otherwise here than the shell agent does, and
+    ours went where the rule says."""
+    def holds(step):
+        if not_an_address(step) or not step.ip:
+            return False
+        place = (step.before, step.ip, step.mask, step.nic, step.get("proto"))
+        if row not in routes.disputed(*place):
+            return False
+        where, now = routes.choice(*place), step.places(step.ours)
+        if step.action == "start":
+            return step.ours["rc"] != 0 or bool(where & now)
+        if step.action in ("monitor", "status"):
+            return step.ours["rc"] == (0 if where & now else 7 if where or step.probe else 1)
         return True
-    where = routes.choice(*place)
-    if not where:
-        return step.ours["rc"] == 1 and not step.has(step.ours)
-    return step.ours["rc"] != 0 or any(
-        re.search(r"^%s inet6? %s/%s " % (nic, re.escape(step.ip), prefix), text)
-        for nic, prefix in where for text in step.ours["addresses"])
+    return holds
 
 
 def each(items, pattern, replacement):
@@ -73,7 +74,98 @@ def each(items, pattern, replacement):
             else re.sub(pattern, replacement, item) for item in items]
 
 
+def good_note(step):
+    """Whether a step of ours left the right note: a start its own, a stop none."""
+    changed = compare.notes(step.case, step.ours)
+    own = [text for text in changed if "; address %s/" % step.ip in text]
+    note = notes.find(step.ours, step.ip, step.nic, step.namespace)
+    if own != changed or step.action not in ("start", "stop"):
+        return False
+    if step.action == "start" and step.ours["rc"] == 0:
+        return bool(note) and step.place(note, step.ours) in step.places(step.ours)
+    return not note or not step.stopped
+
+
+def served_as_noted(step):
+    """The address was where start had put it: monitor and start of ours are content with that."""
+    return step.stands and not step.off and step.action in ("start", "monitor", "status") and \
+        step.ours["rc"] == 0 and step.places(step.ours) == step.places(step.before) and (
+            step.shell["rc"] != 0 or step.places(step.shell) != step.places(step.before))
+
+
+def missed_as_noted(step):
+    """The address was not as start had noted it, which is enough to say that it does not run."""
+    if not step.note or step.action not in ("monitor", "status"):
+        return False
+    if step.stands:
+        return step.off and step.ours["rc"] == 7
+    if not step.has(step.before):
+        return step.ours["rc"] == 7
+    place = step.place(step.note, step.before)
+    return place in step.places(step.before) and bool(step.nic) and step.nic != place[0] and \
+        step.ours["rc"] == (1 if step.probe else 7)
+
+
+def moved_as_noted(step):
+    """A start that is to put the address elsewhere than before removed it there first."""
+    if step.action != "start" or not step.note or step.stands or step.ours["rc"]:
+        return False
+    old = step.place(step.note, step.before)[0]
+    gone = step.places(step.before) - step.places(step.ours)
+    return bool(gone) and all(nic == old for nic, _ in gone)
+
+
+def others(step, state):
+    """The addresses of a state but for the virtual one, as texts without flags."""
+    return {" ".join(text.split()[:3]) for text in state["addresses"]
+            if " %s/" % step.ip not in text and " fe80:" not in text}
+
+
+def in_other_forms(step):
+    """What the shell agent's stop left is the address in another form, on the right interface."""
+    where = {step.nic} if step.nic else {
+        nic for nic, _ in routes.choice(step.before, step.ip, step.mask, "")}
+    left = step.of(step.shell) - step.of(step.ours)
+    return step.stopped and step.shell["rc"] == 0 and bool(left) and all(
+        text.split()[0] in where for text in left) and not step.level(
+            step.shell, "WARNING", "findif")
+
+
+def beside_a_route(step):
+    """IPv6: an address that was added without the route to its network, which was there."""
+    if step.action != "start" or not step.six or step.truth("noprefixroute"):
+        return False
+    added = [text for text in step.of(step.ours) if " noprefixroute " in text]
+    return any(route.kind == "unicast" and route.nic == text.split()[0] and route.network ==
+               ipaddress.ip_interface(text.split()[2]).network
+               for text in added for route in routes.read(step.before))
+
+
 TABLE = {
+    "the note of start": Entry(
+        21, ("notes",), good_note, "start notes where it puts the address; stop removes it", None),
+    "served where start put it": Entry(
+        21, EVERYTHING, served_as_noted, "whatever has become of the routes", None),
+    "not served where start put it": Entry(
+        21, TOLD, missed_as_noted, "gone, switched off, or on an interface with another name",
+        None),
+    "moved by start": Entry(
+        21, DONE, moved_as_noted, "removed where a former start had put it", None),
+    "found where it is": Entry(
+        21, EVERYTHING, disputed(21), "one of the routes tells that place, if not the first", None),
+    "stop without a look at the mask": Entry(
+        21, ("log",), lambda s: s.stopped and "." in s.get("cidr_netmask"),
+        "any form of the address goes: no warning of the dotted quad", lambda s, items: [
+            one for one in items if s.get("cidr_netmask") not in one[1]]),
+    "other addresses stay": Entry(
+        22, ("addresses", "routes"), lambda s: s.action in ("start", "stop") and not s.six
+        and others(s, s.shell) < others(s, s.ours) == others(s, s.before),
+        "secondary addresses, which the kernel would delete along with the primary", None),
+    "other forms of the address": Entry(
+        23, DONE, in_other_forms, "with another prefix length, or a peer", None),
+    "beside a route to the network": Entry(
+        25, ("argv", "log", "addresses", "routes"), beside_a_route,
+        "which the kernel would take for its own, and delete with the address", None),
     "stop looks for the address": Entry(
         1, DONE, lambda s: s.stopped and s.shell["rc"] == 0
         and s.of(s.ours) < s.of(s.shell),
@@ -151,18 +243,25 @@ TABLE = {
             6 if s.starts else {"stop": 0, "status": s.ours["rc"]}.get(s.action, s.ours["rc"]))
         and not s.has(s.ours), "patterns let them pass", None),
     "words and options": Entry(
-        16, EVERYTHING, lambda s: s.hostile and (s.ours["rc"] == 6 or s.stopped),
+        16, EVERYTHING, lambda s: s.hostile and (s.starts and s.ours["rc"] == 6 or s.stopped),
         "refused; stop skips it", None),
+    "nothing found by such a word": Entry(
+        16, EVERYTHING, lambda s: s.action in ("monitor", "status") and s.lost_for_words
+        and s.ours["rc"] == (7 if s.probe else 1), "and no command sees it", None),
+    "other words do not matter": Entry(
+        16, EVERYTHING, lambda s: s.action in ("monitor", "status") and s.hostile
+        and not s.lost_for_words and s.ours["rc"] == (0 if s.has(s.ours) else 7),
+        "to a monitor", None),
     "named though unused": Entry(
-        "2 bad input", EVERYTHING, lambda s: s.starts and s.ours["rc"] == 6 and s.level(
+        43, EVERYTHING, lambda s: s.starts and s.ours["rc"] == 6 and s.level(
             s.ours, "ERROR", r"\b(mac|arp_count_refresh) \["),
         "a wrong value is refused even where the shell agent has no use for it", None),
     "no refresh without a number": Entry(
-        "2 bad input", ("argv", "log"), lambda s: s.action == "monitor" and "arp_count_refresh"
+        43, ("argv", "log"), lambda s: s.action == "monitor" and "arp_count_refresh"
         in s.case.scenario.parameters and not s.get("arp_count_refresh").isdigit(),
         "the shell agent starts a sender with that count", None),
     "label taken along": Entry(
-        "1 leftovers", ("argv", "labels", "log"), lambda s: s.stopped and s.six
+        41, ("argv", "labels", "log"), lambda s: s.stopped and s.six
         and s.truth("lvs_ipv6_addrlabel") and set(s.ours["labels"]) < set(s.shell["labels"]),
         "the address label goes though the address has gone before", None),
     "taken back": Entry(
@@ -176,21 +275,26 @@ TABLE = {
     "clone beyond clone_max": Entry(
         20, EVERYTHING, lambda s: s.clone_beyond and (s.ours["rc"] == 6 or s.stopped),
         "no such bucket, no such clone", None),
-    "findif": Entry("3 findif", EVERYTHING, findif_disputed,
-                    "host routes, metrics, gateways, other prefixes: as the page says", None),
+    "equal prefixes": Entry(36, EVERYTHING, disputed(36), "the last one listed; ours by link state, "
+                            "ports, metric and order of the bytes", None),
+    "host routes": Entry(37, EVERYTHING, disputed(37), "skipped; ours takes them as /32, /128", None),
+    "gateways of IPv6": Entry(38, EVERYTHING, disputed(38), "taken for an interface", None),
+    "default routes in disguise": Entry(
+        39, EVERYTHING, disputed(39), "taken for the address's network", None),
+    "proto": Entry(40, EVERYTHING, disputed(40), "not known to 4.12", None),
     "dadfailed is no service": Entry(
         14, EVERYTHING, lambda s: any("dadfailed" in text for text in s.before["addresses"])
         and s.action in ("start", "probe", "monitor", "status") and s.ours["rc"] in (1, 7),
         "another host has the address: monitor says so, start tries anew", None),
     "unknown action": Entry(
-        "2 actions", TOLD, lambda s: s.action in ("nonsense", "nothing") and s.ours["rc"] == 3,
+        42, TOLD, lambda s: s.action in ("nonsense", "nothing") and s.ours["rc"] == 3,
         "3 whatever the parameters, and a reason as for every failing exit", None),
     "without OCF_ROOT": Entry(
-        "2 actions", TOLD, lambda s: s.action in ("meta-data", "usage", "help")
+        42, TOLD, lambda s: s.action in ("meta-data", "usage", "help")
         and "OCF_ROOT" in s.case.environment and s.ours["rc"] == 0,
         "needs nothing", None),
     "send_ua found again": Entry(
-        "4 background", ("files",), lambda s: s.six and s.action in ("start", "monitor")
+        44, ("files",), lambda s: s.six and s.action in ("start", "monitor")
         and "sender stays" in s.ours["processes"],
         "the pid file names every sender in the background", None),
 }

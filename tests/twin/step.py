@@ -3,7 +3,9 @@
 import ipaddress
 import re
 
-from . import compare
+from . import compare, notes
+
+WORDS = re.compile(r"\S\s+\S|^\s*-")  # white space around a value is no part of it
 
 
 class Step:
@@ -72,12 +74,55 @@ class Step:
         return ":" in self.given
 
     @property
+    def probe(self):
+        return self.case.step == "probe"
+
+    @property
+    def lost_for_words(self):
+        """Whether a value that says where to look would be several words, or an option."""
+        return any(WORDS.search(self.get(name)) for name in (
+            "ip", "nic", "cidr_netmask", "network_namespace"))
+
+    @property
     def hostile(self):
         """Whether a value holds white space or begins with a dash (send_arp_opts may)."""
-        return any(re.search(r"\s|^-", value) for name, value in self.case.environment.items()
-                   if name.startswith("OCF_RESKEY_") and value and name not in (
-                       "OCF_RESKEY_send_arp_opts", "OCF_RESKEY_broadcast")) or bool(
-            re.search(r"\s|^-.", self.get("broadcast")))
+        return any(
+            WORDS.search(value) for name, value in self.case.environment.items()
+            if name.startswith("OCF_RESKEY_") and value and name not in (
+                "OCF_RESKEY_send_arp_opts", "OCF_RESKEY_broadcast")) or bool(
+            re.search(r"\S\s+\S|^\s*-.", self.get("broadcast")))
+
+    @property
+    def namespace(self):
+        return self.get("network_namespace").strip()
+
+    @property
+    def note(self):
+        """The notes.Note that our agent had of this resource before the step; None without."""
+        return notes.find(self.case.before[1], self.ip, self.nic, self.namespace)
+
+    def place(self, note, state):
+        """(interface, prefix) that a note tells of, by that state's names."""
+        return notes.interface(state, note.index, self.namespace), note.prefix
+
+    def places(self, state):
+        """{(interface, prefix)} of the virtual address in that state."""
+        return notes.places(state, self.ip, self.namespace)
+
+    @property
+    def stands(self):
+        """Whether the virtual address was where start had noted it, and is to be there."""
+        if not self.note:
+            return False
+        place = self.place(self.note, self.before)
+        return place in self.places(self.before) and self.mask in ("", place[1]) and (
+            self.nic in ("", place[0]))
+
+    @property
+    def off(self):
+        """Whether the noted interface is switched off, where that is looked at."""
+        return not (self.nic and self.mask) and bool(self.note) and notes.is_down(
+            self.before, self.place(self.note, self.before)[0], self.namespace)
 
     def has(self, state, prefix="[0-9]+"):
         """Whether the virtual address is on an interface in that state."""

@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from . import compare, expected, model, play
+from . import compare, expected, model, notes, play
 
 SEED = int(os.environ.get("TWIN_SEED", "20240426"))
 STEPS = int(os.environ.get("TWIN_STEPS", "500"))
@@ -113,7 +113,7 @@ class Walk:
         """Bring the two worlds together again after an expected difference."""
         self.parted += 1
         ip = expected_ip(self.parameter("ip"))
-        for nic, prefix in sorted(set().union(*(model.places(one, ip) for one in self.before))):
+        for nic, prefix in sorted(set().union(*(notes.places(one, ip) for one in self.before))):
             self.pair.step("?ip addr del %s/%s dev %s" % (ip, prefix, nic), same=False)
         for name in (ip, "send_arp-" + ip):
             self.pair.step("?drop " + name, same=False)
