@@ -59,7 +59,7 @@ class Step:
     @property
     def mask(self):
         """cidr_netmask as a prefix length; "" where it is not given."""
-        text = self.get("cidr_netmask") or self.get("netmask")
+        text = (self.get("cidr_netmask") or self.get("netmask")).strip()
         try:
             return str(ipaddress.ip_network("0.0.0.0/" + text).prefixlen) if "." in text else text
         except ValueError:
@@ -67,7 +67,7 @@ class Step:
 
     @property
     def nic(self):
-        return self.get("nic").partition(":")[0]
+        return self.get("nic").strip().partition(":")[0]
 
     @property
     def six(self):
@@ -93,6 +93,12 @@ class Step:
             re.search(r"\S\s+\S|^\s*-.", self.get("broadcast")))
 
     @property
+    def padded(self):
+        """Whether a value has white space around it (send_arp_opts may)."""
+        return any(value != value.strip() for name, value in self.case.environment.items()
+                   if name.startswith("OCF_RESKEY_") and value)
+
+    @property
     def namespace(self):
         return self.get("network_namespace").strip()
 
@@ -100,6 +106,11 @@ class Step:
     def note(self):
         """The notes.Note that our agent had of this resource before the step; None without."""
         return notes.find(self.case.before[1], self.ip, self.nic, self.namespace)
+
+    @property
+    def own_note(self):
+        """The notes.Note that our agent had of it after the step; None without."""
+        return notes.find(self.ours, self.ip, self.nic, self.namespace)
 
     def place(self, note, state):
         """(interface, prefix) that a note tells of, by that state's names."""
