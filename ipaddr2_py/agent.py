@@ -149,7 +149,8 @@ def ip_start(vip):
     with cluster_lock(vip):
         if vip.bucket:
             vip.held = None         # another instance may have been at work before the lock
-        start.look_ahead(vip)
+        if vip.bucket or not vip.noted:
+            start.look_ahead(vip)
         status = ip_served(vip)
         if not vip.bucket and start.make_plain(vip):
             status = "no"

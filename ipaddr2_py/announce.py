@@ -2,19 +2,18 @@
 """Tell the neighbours where the VIP is: choose the sender, build its command, run it.
 
 The senders are those of the shell agent, and the built-in one (packets.py) where they are missing
-or where arp_sender=builtin asks for it.  Duplicate address detection is waited for first.
+or where arp_sender=builtin asks for it.  Duplicate address detection (dad.py) is waited for first.
 """
 
-import time
-
-from . import addresses, ahead, commands, files, interface, log, waiting
+from . import addresses, commands, files, interface, log, waiting
+from .dad import is_open, wait_for_dad, wait_in_background
+from .lookout import LOOK, Lookout, is_here
 from .ocf import (ENV, OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
-                  ocf_is_true, ocf_log, ocf_run)
+                  ocf_is_true, ocf_log)
 from .pidfile import (drop_stale, is_alive, keep_pid, own_pid_file, pid_file, read_pid,
                       tell_to_end, wait_until_gone)
 
-DAD_LIMIT = 10.0            # seconds, as the shell agent waits
-DAD_POLL = 0.03             # seconds between two looks
+LONGEST = 1000000           # seconds that anything may take; poll(2) counts ms in 31 bits
 OUTPUT_LINES = 20           # of a sender's output that are logged
 
 
@@ -33,12 +32,16 @@ def ha_bin():
 
 
 class Sending:
-    """One burst: program name, argv ([] for the built-in sender), count, log level, family.
+    """One burst: program (name of the sender), argv ([] for the built-in one), count (text of the
+    parameter), level (of its log lines), background (whether the agent goes on meanwhile).
 
-    substitute: the built-in sender stands in for a program that is missing.
+    nothing: why there is nothing to announce, "" where there is.  substitute: the built-in sender
+    stands in for a program that is missing.  lookout, announcer and rounds are those of the burst
+    that is under way, the latter two of the built-in sender alone.
     """
 
-    __slots__ = ("vip", "program", "argv", "count", "level", "background", "substitute")
+    __slots__ = ("vip", "program", "argv", "count", "level", "background", "nothing", "substitute",
+                 "lookout", "announcer", "rounds")
 
     def __init__(self, vip, count, level):
         self.vip = vip
@@ -46,12 +49,42 @@ class Sending:
         self.level = level
         background = vip.params["arp_bg"]
         self.background = ocf_is_true(background) if background else vip.family == "inet"
-        self.program, self.argv = choose_sender(vip, count)
+        self.nothing = nothing_to_tell(vip.nic)
+        self.program, self.argv = ("", []) if self.nothing else choose_sender(vip, count)
         self.substitute = self.program == "builtin" != vip.params["arp_sender"]
+        self.lookout = self.announcer = self.rounds = None
 
     def told(self):
         """The command that does this burst, to be pasted into a shell."""
         return commands.quoted(self.argv or builtin_argv(self.vip, self.count))
+
+    def interval(self):
+        """Milliseconds between two rounds."""
+        return number(self.vip.params["arp_interval"])
+
+    def longest(self):
+        """Seconds that the burst may take in the background."""
+        return min(LONGEST, 60 + number(self.count) * max(1.0, self.interval() / 1000))
+
+
+def number(text):
+    """The whole number that a parameter's text spells, a thousand million at most."""
+    from . import packets
+
+    return min(int(text), packets.MOST_ROUNDS)
+
+
+def nothing_to_tell(nic):
+    """A sentence where nobody on interface `nic` asks for a hardware address, else ""."""
+    from . import packets
+
+    try:
+        packets.hardware_address(nic)
+    except packets.NothingToTell as reason:
+        return "nothing is announced: %s" % reason
+    except packets.PacketError:
+        pass                    # the sender meets it, and says so
+    return ""
 
 
 def choose_sender(vip, count):
@@ -124,7 +157,8 @@ def builtin_argv(vip, count):
     mode = {"reply": ["-A"], "request": ["-U"], "both": []}[builtin_mode(vip)]
     if announced_mac(vip):
         mode += ["--mac", vip.mac]
-    return [program, "-c", count, "-i", vip.params["arp_interval"], *mode, vip.nic, vip.ip]
+    return [program, "-c", str(number(count)), "-i", str(number(vip.params["arp_interval"])),
+            *mode, vip.nic, vip.ip]
 
 
 # --- the three occasions ---------------------------------------------------------------------
@@ -135,12 +169,13 @@ def prepare(vip):
     return Sending(vip, vip.params["arp_count"], "info")
 
 
-def on_start(sending):
-    """Announce a new address; exits 1 for an IPv6 address that is a duplicate, or whose
-    announcement in the foreground failed."""
+def on_start(sending, add_again):
+    """Announce a new address, which add_again() removes and adds anew (see dad.py); exits 1 for an
+    IPv6 address that is a duplicate, or whose announcement in the foreground failed."""
     vip = sending.vip
-    if vip.family == "inet6":
-        wait_for_dad(vip)
+    if vip.family == "inet6" and not wait_for_dad(vip, add_again):
+        leave_to_background(sending)
+        return
     if skip_cluster_ip(vip):
         return
     rc = announce(sending, vip.params["arp_repeat_after"])
@@ -150,6 +185,28 @@ def on_start(sending):
         raise OcfExit(OCF_ERR_GENERIC)
 
 
+def leave_to_background(sending):
+    """Go on without the end of duplicate address detection, which a child waits for."""
+    vip = sending.vip
+    ocf_log("warn", "IPv6 address %s: duplicate address detection has not ended, it is still "
+            "tentative; perhaps %s has no carrier. %s" % (
+                vip.ip, vip.nic, sending.nothing or "It is announced once detection has ended"))
+    if sending.nothing:
+        return
+    wait_until_gone(tell_to_end(pid_file(vip), vip))
+    leave(lambda: announce_once_settled(sending))
+
+
+def announce_once_settled(sending):
+    """The detached child's work: wait for the end of detection, then announce."""
+    with own_pid_file(sending.vip):
+        if not wait_in_background(sending.vip):
+            return
+    waiting.set_deadline(sending.longest())
+    sending.background = False
+    announce(sending, sending.vip.params["arp_repeat_after"])
+
+
 def on_refresh(vip):
     """Announce again during a monitor, arp_count_refresh times; never fails it."""
     count = vip.params["arp_count_refresh"]
@@ -157,6 +214,10 @@ def on_refresh(vip):
         ocf_log("warn", "arp_count_refresh [%s] is not a whole number: not announced" % count)
         return
     if int(count) == 0 or skip_cluster_ip(vip):
+        return
+    if vip.family == "inet6" and is_open(vip):
+        ocf_log("info", "duplicate address detection of %s has not ended: not announced again"
+                % vip.ip)
         return
     announce(Sending(vip, count, "debug"), "")
 
@@ -172,35 +233,39 @@ def skip_cluster_ip(vip):
 
 def announce(sending, repeat_after):
     """Run a burst in the foreground (its exit status is returned) or in the background (0)."""
+    if sending.nothing:
+        ocf_log(sending.level, sending.nothing)
+        return 0
     ocf_log(sending.level, sending.told())
     if sending.program != "builtin" and sending.program != "send_ua":
         drop_stale(pid_file(sending.vip), sending.vip)
-    announcer = None
     if sending.program == "builtin":
         wait_until_gone(tell_to_end(pid_file(sending.vip), sending.vip))    # as send_arp does
-        announcer = first_packet(sending)
-        if announcer is None:
+        if not first_round(sending):
             return 1
-    log.flush()             # what the child logs comes behind it
     if sending.background:
-        commands.detach(lambda: in_background(sending, announcer, repeat_after))
+        leave(lambda: in_background(sending, repeat_after))
         return 0
-    rc = run_sender(sending, announcer)
+    rc = run_sender(sending)
     if ocf_is_decimal(repeat_after):
-        commands.detach(lambda: repeat(sending, repeat_after))
+        leave(lambda: repeat(sending, repeat_after))
     return rc
 
 
-def longest(sending):
-    """Seconds that a burst in the background may take."""
-    count, interval = int(sending.count[:6]), int(sending.vip.params["arp_interval"][:9])
-    return 60 + count * max(1.0, interval / 1000)
+def leave(work):
+    """Leave work() to a child that outlives the agent; what it starts ends with it."""
+    def in_child():
+        commands.end_with_agent()       # a stop that ends the child must leave no `ip` behind
+        work()
+
+    log.flush()             # what the child logs comes behind it
+    commands.detach(in_child)
 
 
-def in_background(sending, announcer, repeat_after):
+def in_background(sending, repeat_after):
     """The detached child's work: the burst, and the one that repeats it."""
-    waiting.set_deadline(longest(sending))
-    run_sender(sending, announcer)
+    waiting.set_deadline(sending.longest())
+    run_sender(sending)
     if ocf_is_decimal(repeat_after):
         repeat(sending, repeat_after)
 
@@ -208,25 +273,32 @@ def in_background(sending, announcer, repeat_after):
 def repeat(sending, repeat_after):
     """Announce once more after a while, if the address is still here."""
     vip = sending.vip
+    seconds = min(number(repeat_after), LONGEST)
+    waiting.set_deadline(seconds + 60)
     with own_pid_file(vip):
-        time.sleep(int(repeat_after[:6]))
-    waiting.set_deadline(longest(sending))
+        if Lookout(vip).pause(seconds):
+            return
     try:
-        nics = interface.find_interface(vip.family, vip.ip, vip.prefix)
+        if not is_here(vip):
+            return
     except addresses.Unreadable as problem:
         ocf_log("err", "%s is not announced again: %s" % (vip.ip, problem))
         return
-    if vip.nic in nics:
-        announcer = first_packet(sending) if sending.program == "builtin" else None
-        run_sender(sending, announcer)
+    waiting.set_deadline(sending.longest())
+    if sending.program != "builtin" or first_round(sending):
+        run_sender(sending)
 
 
-def run_sender(sending, announcer):
+def run_sender(sending):
     """Run the burst to its end and log what it said; its exit status."""
     if sending.program == "builtin":
-        rc, output = run_builtin(sending, announcer)
+        rc, output = run_builtin(sending)
     else:
+        sending.lookout = Lookout(sending.vip)
         rc, output = run_program(sending)
+    if sending.lookout.gone:
+        ocf_log("info", "%s has gone: its announcement ends" % sending.vip)
+        return 1
     if rc and sending.program != "libnet_arping":   # which takes silence for an error
         what = "gratuitous ARP" if sending.vip.family == "inet" else "neighbour advertisements"
         ocf_log("err", "Could not send %s: rc=%d" % (what, rc))
@@ -241,9 +313,12 @@ def run_program(sending):
     if sending.program != "send_arp" and started.pid:       # send_arp writes the file itself
         keep_pid(path, started.pid)
     try:
-        result = commands.query_end(started)
+        while not waiting.wait_some(started, LOOK) and not sending.lookout.is_over():
+            pass
+        result = commands.query_end(started, 0.0) if sending.lookout.gone \
+            else commands.query_end(started)
     finally:
-        if sending.program != "send_arp" or not is_alive(read_pid(path)):
+        if not is_alive(read_pid(path)):        # else it is of a sender that was started since
             files.remove_file(path)
     return result.rc, result.out + result.err
 
@@ -251,90 +326,33 @@ def run_program(sending):
 # --- the built-in sender ---------------------------------------------------------------------
 
 
-def first_packet(sending):
-    """Send the first round at once; the open Announcer, None (logged) where that is impossible."""
+def first_round(sending):
+    """Send the first round at once; False, with the reason logged, where that is impossible."""
     from . import packets
 
     vip = sending.vip
+    sending.lookout = Lookout(vip)
     try:
-        announcer = packets.Announcer(vip.nic, vip.ip, builtin_mode(vip), announced_mac(vip))
+        sending.announcer = packets.Announcer(vip.nic, vip.ip, builtin_mode(vip),
+                                              announced_mac(vip))
     except packets.PacketError as problem:
         ocf_log("err", "Could not announce %s: %s" % (vip.ip, problem))
-        return None
-    try:
-        announcer.send()
-    except packets.PacketError as problem:
-        ocf_log("err", "Could not announce %s: %s" % (vip.ip, problem))
-    return announcer
-
-
-def run_builtin(sending, announcer):
-    """The rounds behind the first; exit status and text."""
-    from . import packets
-
-    failed = ""
-    if announcer is None:
-        return 1, ""
-    with own_pid_file(sending.vip), announcer:
-        for _ in range(int(sending.count[:6]) - 1):
-            time.sleep(min(int(sending.vip.params["arp_interval"][:9]) / 1000,
-                           waiting.remaining()))
-            if not waiting.remaining():
-                return 1, "ended at the time limit"
-            try:
-                announcer.send()
-            except packets.PacketError as problem:
-                failed = str(problem)
-    return (1 if failed else 0), failed
-
-
-# --- duplicate address detection -------------------------------------------------------------
-
-
-def wait_for_dad(vip):
-    """Wait until the kernel knows that no other host has the IPv6 address, 10 s at most.
-
-    dadfailed takes the address away again and exits 1; so does an address that is gone, and
-    silence of `ip`.
-    """
-    end = time.monotonic() + min(DAD_LIMIT, waiting.remaining() * 0.9)
-    while True:
-        try:
-            flags, problem = dad_flags(vip), ""
-        except addresses.Unreadable as failed:
-            flags, problem = ["tentative"], str(failed)
-        if "dadfailed" in flags:
-            take_duplicate_away(vip)
-        if "tentative" not in flags or "optimistic" in flags:
-            return
-        if time.monotonic() > end:
-            break
-        time.sleep(DAD_POLL)
+        return False
+    sending.rounds = sending.announcer.rounds(number(sending.count), sending.interval(),
+                                              sending.lookout.pause)
+    problem = next(sending.rounds)
     if problem:
-        ocf_exit_reason("cannot tell whether another host has %s: %s" % (vip.ip, problem))
-        raise OcfExit(OCF_ERR_GENERIC)
-    ocf_log("warn", "IPv6 address %s: duplicate address detection has not ended, it is still "
-            "tentative" % vip.ip)
+        ocf_log("err", "Could not announce %s: %s" % (vip.ip, problem))
+    return True
 
 
-def take_duplicate_away(vip):
-    """Delete an IPv6 address that another host has, and exit 1."""
-    ocf_log("err", "IPv6 address collision %s [DAD]" % vip.ip)
-    if ocf_run(ahead.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
-                                     "%s/%d" % (vip.ip, vip.prefix)]):
-        ocf_log("err", "Could not delete IPv6 address %s" % vip.ip)
-    ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
-    raise OcfExit(OCF_ERR_GENERIC)
-
-
-def dad_flags(vip):
-    """The flags of the VIP on its interface; exits 1 where it is gone, raises Unreadable."""
-    words = ["-o", "-f", "inet6", "addr", "show", "dev", vip.nic,
-             "to", "%s/%d" % (vip.ip, vip.prefix)]
-    result = addresses.ip_query(words)
-    held = [held for held in addresses.read_held("inet6", vip.ip, result, words)
-            if held.prefix == vip.prefix]
-    if not held:
-        ocf_exit_reason("%s has gone again while duplicate address detection was waited for" % vip)
-        raise OcfExit(OCF_ERR_GENERIC)
-    return held[0].flags
+def run_builtin(sending):
+    """The rounds behind the first; exit status and text."""
+    left, failed = number(sending.count) - 1, ""
+    with own_pid_file(sending.vip), sending.announcer:
+        for problem in sending.rounds:
+            left -= 1
+            failed = str(problem) if problem else failed
+    if left:
+        failed = "ended at the time limit"
+    return (1 if failed else 0), failed

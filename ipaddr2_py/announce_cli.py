@@ -15,9 +15,6 @@ FAILURE = 1
 USAGE = 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
-MOST_ROUNDS = 1000000
-LONGEST_INTERVAL_MS = 86400000  # a day
-
 DESCRIPTION = """\
 Tell the neighbours on the interface NIC that the address IP is at NIC's hardware address,
 so that their caches follow at once after the address has moved.
@@ -48,12 +45,13 @@ def whole_number(low, high, unit):
     """Return an argparse type: decimal digits from low to high, else an error naming `unit`."""
 
     def parse(text):
-        digits = text.isascii() and text.isdigit() and len(text) <= len(str(high))
-        if not digits or not low <= int(text) <= high:
+        digits = text.lstrip("0") or text[:1]
+        number = text.isascii() and text.isdigit() and len(digits) <= len(str(high))
+        if not number or not low <= int(digits) <= high:
             raise argparse.ArgumentTypeError(
                 "{!r} is not a number of {} from {} to {}".format(text, unit, low, high)
             )
-        return int(text)
+        return int(digits)
 
     return parse
 
@@ -67,8 +65,8 @@ def arguments(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    rounds = whole_number(1, MOST_ROUNDS, "rounds")
-    milliseconds = whole_number(0, LONGEST_INTERVAL_MS, "milliseconds")
+    rounds = whole_number(1, packets.MOST_ROUNDS, "rounds")
+    milliseconds = whole_number(0, packets.LONGEST_INTERVAL_MS, "milliseconds")
     add = parser.add_argument
     add("-c", dest="count", metavar="COUNT", type=rounds, default=5, help="rounds to send (5)")
     add("-i", dest="interval", metavar="MS", type=milliseconds, default=200,
@@ -165,13 +163,13 @@ def send(options, family):
     """Send the rounds, one line printed about each; return the exit code."""
     lost = 0
     with packets.Announcer(options.nic, options.ip, options.mode, options.mac) as announcer:
-        what = describe(announcer, options.mode, family)
         rounds = announcer.rounds(options.count, options.interval)
         for number, failure in enumerate(rounds, 1):
             if failure:
                 lost += 1
                 complain("round {} of {} not sent: {}".format(number, options.count, failure))
             elif not options.quiet:
+                what = describe(announcer, options.mode, family)
                 print("round {} of {}: {}".format(number, options.count, what), flush=True)
     return FAILURE if lost else SUCCESS
 

@@ -6,7 +6,7 @@ and the iptables match cluster.  What is there is looked at before anything is a
 whatever its settings are.  Changes are made while a lock is held.
 """
 
-from . import addresses, clusterip_share, commands, files
+from . import addresses, clusterip_share, files
 from .addresses import Unreadable
 from .ahead import address_bytes
 from .clusterip_params import FIREWALLS, check_params   # noqa: F401
@@ -14,7 +14,6 @@ from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit,
                   have_binary, ocf_exit_reason, ocf_is_probe, ocf_log)
 from .vip import STRICT
 
-LIST_TABLES = ["nft", "list", "tables"]
 MISSING = {"no": "the address is missing", "partial": "bucket %d is not held here",
            "partial2": "the firewall rule is missing, or not as it should be",
            "shared": "is a plain address now, but the firewall still shares it"}
@@ -181,41 +180,33 @@ def stop(vip, stop_address):
     late = [module.remove(vip, share) for module, share in found if not module.BEFORE_ADDRESS]
     if stray:
         late.append(clusterip_share.leave(*stray))
+    late.append(leave_noted(vip))
     return finished(vip, all(early + late), "the rules")
 
 
 def leftovers(vip):
     """Names of the backends that still share an address which is a plain one now.
 
-    The note of start tells where to look.  Without a note the backends of a clone are looked at, or
-    else the names of nft's tables.  What cannot be looked at counts for stop, and is exit 1 else.
+    The note of start tells where to look; without one all backends are, for a clone, or else nft.
+    Where a noted backend cannot be looked at, it counts for stop, and is exit 1 else.
     """
     if vip.note:
         names = [vip.note.shared] if vip.note.shared in FIREWALLS else []
-    elif "OCF_RESKEY_CRM_meta_clone" in ENV:
-        names = to_be_searched(vip)
     else:
-        names = ["nft"] if have_binary("nft") and has_table(vip) else []
-    if vip.action == "stop":
-        return [name for name in names if may_hold(vip, name)]
-    return [name for name in names if found_shares(vip, [name])]
+        names = to_be_searched(vip) if "OCF_RESKEY_CRM_meta_clone" in ENV else ["nft"]
+    if vip.note and vip.action != "stop":
+        return [name for name in names if found_shares(vip, [name])]
+    return [name for name in names if may_hold(vip, name)]
 
 
 def may_hold(vip, name):
-    """Whether a backend holds something of the address, or cannot say."""
+    """Whether a backend holds something of the address, or is noted to and cannot say."""
     try:
         return backend(name).look(vip) is not None
     except Unreadable as problem:
-        if vip.note or "supported" not in str(problem):
+        if vip.note:
             ocf_log("warn", "cannot tell what %s holds of %s: %s" % (name, vip.ip, problem))
         return bool(vip.note)
-
-
-def has_table(vip):
-    """Whether nftables has a table for the address."""
-    name = backend("nft").table_name(vip.ip)
-    listed = commands.query(LIST_TABLES)
-    return any(line.split()[2:3] == [name] for line in listed.out.splitlines())
 
 
 def stop_plain(vip, names, stop_address):
@@ -235,9 +226,19 @@ def stop_plain(vip, names, stop_address):
         except Unreadable as problem:
             ocf_log("err", str(problem))
             good = False
-    if vip.note and vip.note.shared:
-        good = clusterip_share.leave(vip.note.name, vip.note.mac) and good
-    return finished(vip, good, "the rules")
+    return finished(vip, leave_noted(vip) and good, "the rules")
+
+
+def leave_noted(vip):
+    """Have the noted interface, whatever it is called now, receive the shared MAC no more; whether
+    it does not."""
+    import _socket
+
+    try:
+        nic = _socket.if_indextoname(vip.note.index) if vip.note else ""
+    except OSError:             # it has gone
+        nic = ""
+    return not nic or clusterip_share.leave(nic, vip.note.mac)
 
 
 def to_be_searched(vip):

@@ -8,10 +8,10 @@ source address alone; it brings connection tracking along, and sets the packet t
 
 from . import commands
 from .addresses import Unreadable
-from .clusterip_params import TABLES
-from .clusterip_share import Share, fits, is_joined, join, leave, wanted
-from .clusterip_target import after, change
-from .ocf import OCF_ERR_GENERIC, OcfExit, env, ocf_exit_reason, ocf_log, ocf_run
+from .clusterip_params import MATCH_LIMIT, TABLES
+from .clusterip_share import Share, fits, is_joined, join, leave, parse_seed, wanted
+from .clusterip_target import after, change, rule_words
+from .ocf import (OCF_ERR_GENERIC, OcfExit, env, ocf_exit_reason, ocf_is_decimal, ocf_log, ocf_run)
 
 BEFORE_ADDRESS = False      # the address goes first, or this node would answer for all others
 
@@ -46,48 +46,83 @@ def arp_words(share, ip):
 
 
 class Rules:
-    """What iptables and arptables list of an address: chain (whether it exists), jumps, buckets,
-    drops, others (the chain's other rules) and arp, all lists of rules as lists of words."""
+    """What iptables and arptables list of an address: chain (whether it exists), jumps to it, own
+    (the chain's rules), buckets (those of them that name one) and arp: rules as lists of words."""
 
-    __slots__ = ("chain", "jumps", "buckets", "drops", "others", "arp")
+    __slots__ = ("chain", "jumps", "own", "buckets", "arp")
 
     def __init__(self, filter_text, arp_text, ip):
         """From the text of `iptables -t TABLE -S` and of `arptables -L OUTPUT -n -v`."""
         name = chain_name(ip)
-        lines = [line.split() for line in filter_text.splitlines()]
+        lines = [rule_words(line) for line in filter_text.splitlines()]
         self.chain = ["-N", name] in lines
         self.jumps = [words for words in lines
-                      if words[:1] == ["-A"] and after(words, "-j") == name]
-        own = [words for words in lines if words[:2] == ["-A", name]]
-        self.buckets = [words for words in own if "--cluster-local-nodemask" in words]
-        self.drops = [words for words in own if words[2:] == ["-j", "DROP"]]
-        self.others = [words for words in own
-                       if words not in self.buckets and words not in self.drops]
+                      if words[:1] == ["-A"] and name in (after(words, "-j"), after(words, "-g"))]
+        self.own = [words for words in lines if words[:2] == ["-A", name]]
+        self.buckets = [words for words in self.own if bucket_number(words)]
         self.arp = [words for words in (line.split() for line in arp_text.splitlines())
-                    if after(words, "-s") == ip and "--mangle-mac-s" in words]
+                    if is_answer(words, ip)]
 
     def any(self):
         """Whether there is anything at all."""
         return bool(self.chain or self.jumps or self.arp)
 
 
-def parse_share(rules, ip):
-    """The Share that Rules show; buckets' values are lists of their rules."""
+def is_answer(words, ip):
+    """Whether a listed rule of arptables is one of arp_words(), for any interface and MAC.
+
+    The chain is the host's: a rule of another form is nobody's but the host's.
+    """
+    given = words[:words.index(",")] if "," in words else words      # counters follow
+    due = arp_words(Share(after(words, "-o"), after(words, "--mangle-mac-s")), ip)
+    # arptables-nft does not print --h-length; either prints that any interface will do for -i.
+    return sorted(word for word in given if word not in ("-i", "*")) in (
+        sorted(due), sorted(due[:2] + due[4:]))
+
+
+def bucket_number(words):
+    """The bucket, from 1, that a listed rule's mask names; 0 where it is not exactly one."""
+    mask = parse_seed(after(words, "--cluster-local-nodemask")) or 0    # 32 bits, as a seed has
+    return mask.bit_length() if mask & (mask - 1) == 0 and "!" not in words else 0
+
+
+def hashed(words):
+    """(number of buckets, seed) that a bucket's rule names; 0 and -1 where it does not."""
+    total = after(words, "--cluster-total-nodes")
+    seed = parse_seed(after(words, "--cluster-hash-seed"))
+    return int(total) if ocf_is_decimal(total) else 0, -1 if seed is None else seed
+
+
+def is_bucket(words, share):
+    """Whether a listed rule is that of match_words(): one bucket returns, and nothing else."""
+    return sorted(words[2::2]) == ["--cluster-hash-seed", "--cluster-local-nodemask",
+                                   "--cluster-total-nodes", "-j", "-m"] and \
+        after(words, "-m") == "cluster" and after(words, "-j") == "RETURN" and \
+        hashed(words) == (share.total, share.seed)
+
+
+def parse_share(rules, ip, buckets=0):
+    """The Share that Rules show; buckets' values are lists of their rules.
+
+    Rules of `buckets` in all are the address's own, where there are any.
+    """
     jump = rules.jumps[0] if rules.jumps else []
-    first = rules.buckets[0] if rules.buckets else []
     arp = rules.arp[0] if rules.arp else []
-    total, seed = after(first, "--cluster-total-nodes"), after(first, "--cluster-hash-seed")
+    own = [words for words in rules.buckets if hashed(words)[0] == buckets] or rules.buckets
+    total, seed = hashed(own[0] if own else [])
     share = Share(after(jump, "-i") or after(arp, "-o"), after(arp, "--mangle-mac-s"), "",
-                  int(total) if total.isdigit() else 0, int(seed, 16) if seed else -1)
-    for words in rules.buckets:
-        number = int(after(words, "--cluster-local-nodemask"), 16).bit_length()
-        share.buckets.setdefault(number, []).append(words)
-    alike = {(after(words, "--cluster-total-nodes"), after(words, "--cluster-hash-seed"))
-             for words in rules.buckets}
+                  total, seed)
+    for words in own:
+        if bucket_number(words) <= (total or MATCH_LIMIT):
+            share.buckets.setdefault(bucket_number(words), []).append(words)
+    # Each bucket once, then the drop; the words' order may be another version's.
     share.complete = (
-        len(rules.jumps) == len(rules.arp) == len(rules.drops) == 1 and len(alike) < 2
-        and not rules.others and after(jump, "-d").split("/")[0] == ip
-        and after(arp, "-o") == share.nic)
+        len(rules.jumps) == len(rules.arp) == 1
+        and sorted(jump[2:]) == sorted(["-d", ip + "/32", "-i", share.nic, "-j", chain_name(ip)])
+        and after(arp, "-o") == share.nic
+        and [words[2:] for words in rules.own[-1:]] == [["-j", "DROP"]]
+        and len(rules.own) == len(share.buckets) + 1
+        and all(is_bucket(words, share) for words in rules.own[:-1]))
     return share
 
 
@@ -110,7 +145,7 @@ def look(vip):
     rules = read(vip)
     if not rules.any():
         return None
-    share = parse_share(rules, vip.ip)
+    share = parse_share(rules, vip.ip, vip.buckets)
     share.complete = share.complete and is_joined(share.nic, share.mac)
     return share
 
@@ -154,13 +189,13 @@ def make_chain(vip, share):
     The jump comes last, when the chain is whole; a chain in use drops everything meanwhile.
     """
     program, name, old = iptables(vip), chain_name(vip.ip), read(vip)
-    numbers = {number for number in parse_share(old, vip.ip).buckets if number <= share.total}
+    buckets = parse_share(old, vip.ip, share.total).buckets
+    numbers = {number for number in buckets if number <= share.total}
     if old.chain:
-        steps = [["-I", name, "1", "-j", "DROP"]]
+        # Rules go by their place, as somebody else's may have words that -D does not take.
+        steps = [["-I", name, "1", "-j", "DROP"]] + [["-D", name, "2"] for _ in old.own]
     else:
         steps = [["-N", name], ["-A", name, "-j", "DROP"]]
-    steps += [["-D"] + words[1:] for words in old.buckets + old.others]
-    steps += [["-D"] + words[1:] for words in old.drops]
     for number in sorted(numbers | {vip.bucket}):
         steps.append(["-I", name, "1"] + match_words(share, number))
     steps += [["-D"] + words[1:] for words in old.jumps]

@@ -3,17 +3,19 @@
 
 Every packet for the address is dropped but for those whose hash falls into a bucket that is held.
 Each change is one call of nft, which the kernel carries out as a whole or not at all: buckets come
-and go without a moment in which the others are not served.  Rules are told by their comments,
-which nft prints alike in all its versions; those of the first rule and of the answers' hold the
-settings.
+and go without a moment in which the others are not served.  Comments name the buckets, and
+those of the first rule and of the answers' hold the settings; whether the tables are what these
+settings make is for clusterip_rules.py to tell.
 """
 
 from . import commands
 from .addresses import Unreadable
 from .ahead import address_bytes
+from .clusterip_rules import as_written, bucket_number, parse_rules
 from .clusterip_share import (Share, checksum_makeup, fits, is_joined, join, leave, mac_octets,
                               parse_seed, wanted)
-from .ocf import OCF_ERR_GENERIC, OcfExit, ocf_exit_reason, ocf_log, ocf_run
+from .ocf import (OCF_ERR_GENERIC, OcfExit, ocf_exit_reason, ocf_is_decimal, ocf_log, ocf_run)
+from .place import table_name
 
 BEFORE_ADDRESS = False      # the address goes first, or this node would answer for all others
 FAMILY = {"inet": "ip", "inet6": "ip6"}
@@ -25,6 +27,8 @@ NOT_ASKING = {"ip": "icmp type != { 8, 13, 15, 17 } accept", "ip6": "icmpv6 type
 #: Either rule, though never reached, has the kernel put fragments together before they are hashed:
 #: the later ones have no ports.  The second brings connection tracking along.
 DEFRAGMENT = ("meta l4proto tcp tproxy to :1", "ct state new")
+HOOKS = {"prerouting": "type filter hook prerouting priority -300;",
+         "output": "type filter hook output priority 0;"}
 _known = {}                 # works()'s memory
 
 
@@ -33,11 +37,6 @@ def works():
     if "works" not in _known:
         _known["works"] = commands.query(["nft", "list", "tables"]).rc == 0
     return _known["works"]
-
-
-def table_name(ip):
-    """The name of an address's tables."""
-    return "ipaddr2-" + ip.replace(":", "_")
 
 
 def families(vip):
@@ -86,23 +85,29 @@ def neighbour_discovery(vip, share, settings):
     receivers have to ignore, make up for the change.
     """
     own, mac = mac_octets(share.own), mac_octets(share.mac)
-    change = "@th,208,48 0x%s @th,208,48 set 0x%s @th,48,16 set 0x%04x" % (
+    change = "%s @th,208,48 set 0x%s @th,48,16 set 0x%04x" % (
         own.hex(), mac.hex(), checksum_makeup(own, mac))
     start = 'oifname "%s" icmpv6 type ' % share.nic
     target = address_bytes(vip.ip, "inet6").hex()
-    return [("ip6", "output", "%s136 @th,64,128 0x%s @th,192,16 0x0201 %s" % (
+    return [("ip6", "output", "%s136 @th,64,128 0x%s @th,192,64 0x0201%s" % (
                 start, target, change), settings),
-            ("ip6", "output", "%s135 ip6 saddr %s @th,192,16 0x0101 %s" % (
+            ("ip6", "output", "%s135 ip6 saddr %s @th,192,64 0x0101%s" % (
                 start, vip.ip, change), "the same for solicitations")]
 
 
 def bucket_rules(vip, share, number):
-    """nft commands that add a bucket's accept rules before the final drop."""
+    """A bucket's accept rules, as skeleton() has the others; they belong before the final drop."""
     family = FAMILY[vip.family]
-    return ['insert rule %s %s %s jhash %s saddr%s mod %d seed 0x%08x %d accept comment "bucket %d"'
-            % (family, table_name(vip.ip), chain, family, ports, share.total, share.seed,
-               number - 1, number)
+    return [(family, chain, "jhash %s saddr%s mod %d seed 0x%08x %d accept"
+             % (family, ports, share.total, share.seed, number - 1), "bucket %d" % number)
             for chain, ports in sorted(hash_chains(share.hash).items())]
+
+
+def commands_for(vip, verb, rules):
+    """nft commands that add or insert rules."""
+    return ['%s rule %s %s %s %s comment "%s"' % (verb, family, table_name(vip.ip), chain, rule,
+                                                  comment)
+            for family, chain, rule, comment in rules]
 
 
 def table_script(vip, share, numbers, defragment=DEFRAGMENT[0]):
@@ -111,45 +116,39 @@ def table_script(vip, share, numbers, defragment=DEFRAGMENT[0]):
     script = [verb % (family, name) for family in families(vip)
               for verb in ("add table %s %s", "delete table %s %s", "add table %s %s")]
     rules = skeleton(vip, share, defragment)
-    hooks = {"prerouting": "{ type filter hook prerouting priority -300; }",
-             "output": "{ type filter hook output priority 0; }"}
-    for family, chain in dict.fromkeys((rule[0], rule[1]) for rule in rules):
-        script.append(("add chain %s %s %s %s" % (
-            family, name, chain, hooks.get(chain, ""))).rstrip())
-    for family, chain, rule, comment in rules:
-        script.append('add rule %s %s %s %s comment "%s"' % (family, name, chain, rule, comment))
+    for family, chain in dict.fromkeys(rule[:2] for rule in rules):
+        hook = " { %s }" % HOOKS[chain] if chain in HOOKS else ""
+        script.append("add chain %s %s %s%s" % (family, name, chain, hook))
+    script += commands_for(vip, "add", rules)
     for number in sorted(numbers):
-        script += bucket_rules(vip, share, number)
+        script += commands_for(vip, "insert", bucket_rules(vip, share, number))
     return script
+
+
+def listing(vip, share, defragment):
+    """What parse_rules() gives of tables that are as they should be, in any order of chains."""
+    rules = skeleton(vip, share, defragment)
+    found = []
+    for family, chain in dict.fromkeys(rule[:2] for rule in rules):
+        found.append((family, chain, "chain", "", 0))
+        if chain in HOOKS:
+            found.append((family, chain, HOOKS[chain], "", 0))
+    for number in share.buckets:
+        found += [(*rule, 0) for rule in bucket_rules(vip, share, number)]
+    return found + [(*rule, 0) for rule in rules]
 
 
 # --- what is there ---------------------------------------------------------------------------
 
 
-def parse_rules(text):
-    """The rules in what `nft -a list table` prints: tuples (family, chain, comment, handle)."""
-    rules, family, chain = [], "", ""
-    for line in text.splitlines():
-        words = line.split()
-        if words[:1] == ["table"]:
-            family = words[1]
-        elif words[:1] == ["chain"]:
-            chain = words[1]
-        elif len(words) > 3 and words[-2] == "handle" and words[-1].isdigit():
-            comment = line.rpartition(' comment "')[2].partition('"')[0] \
-                if ' comment "' in line else ""
-            rules.append((family, chain, comment, int(words[-1])))
-    return rules
-
-
 def parse_settings(comment):
     """The Share that such a comment describes, an empty one where it is of no use."""
-    words = comment.split()[1:]
-    if len(words) != 6 or words[3] not in PORTS or not words[4].isdigit():
+    words = comment.split(" ")
+    if len(words) != 7 or words[0] != "IPaddr2":
         return Share()
-    nic, mac, own, mode, total, seed = words
-    if mac_octets(mac) is None or parse_seed(seed) is None or \
-            own != "-" and mac_octets(own) is None:
+    nic, mac, own, mode, total, seed = words[1:]
+    if mac_octets(mac) is None or own != "-" and mac_octets(own) is None or mode not in PORTS or \
+            not ocf_is_decimal(total) or int(total) < 2 or parse_seed(seed) is None:
         return Share()
     return Share(nic, mac, mode, int(total), parse_seed(seed), "" if own == "-" else own)
 
@@ -157,21 +156,18 @@ def parse_settings(comment):
 def parse_share(rules, vip):
     """The Share that parse_rules() shows.
 
-    A bucket's value is its list of (chain, handle).  Rules without the settings, with a bucket in
-    one chain alone, or with one twice, make an incomplete Share, and so does an empty table.
+    A bucket's value is its list of (chain, handle), whatever its rules do.  Where the tables are
+    not what the settings in the first good comment make, the Share is incomplete.
     """
-    settings = {comment for _, _, comment, _ in rules if comment.startswith("IPaddr2 ")}
-    share = parse_settings(settings.pop()) if len(settings) == 1 else Share()
-    share.complete = bool(share.mac) and bool(share.own) == (vip.family == "inet6")
-    for _, chain, comment, handle in rules:
-        if comment.startswith("bucket "):
-            share.buckets.setdefault(int(comment.split()[1]), []).append((chain, handle))
-    if share.complete:
-        chains = sorted(hash_chains(share.hash))
-        expected = [(family, chain, comment) for family, chain, _, comment in skeleton(vip, share)]
-        there = [rule[:3] for rule in rules if not rule[2].startswith("bucket ")]
-        share.complete = sorted(expected) == sorted(there) and all(
-            sorted(chain for chain, _ in places) == chains for places in share.buckets.values())
+    described = [parse_settings(comment) for _, _, _, comment, _ in rules]
+    share = next((one for one in described if one.mac), Share())
+    family, chains = FAMILY[vip.family], hash_chains(share.hash or "sourceip-sourceport")
+    for place, chain, _, comment, handle in rules:
+        number = bucket_number(comment)
+        if 0 < number <= (share.total or vip.buckets) and place == family and chain in chains:
+            share.buckets.setdefault(number, []).append((chain, handle))
+    share.complete = bool(share.mac) and bool(share.own) == (vip.family == "inet6") and \
+        any(as_written(rules, listing(vip, share, defragment)) for defragment in DEFRAGMENT)
     return share
 
 
@@ -225,7 +221,8 @@ def take(vip, undo):
     if not is_joined(share.nic, share.mac) and not join(share.nic, share.mac):
         failed(vip, "ip maddress refused to join %s on %s" % (share.mac, share.nic))
     if same and vip.bucket not in found.buckets:
-        done = ocf_run(["nft", "; ".join(bucket_rules(vip, share, vip.bucket))]) == 0
+        rules = bucket_rules(vip, share, vip.bucket)
+        done = ocf_run(["nft", "; ".join(commands_for(vip, "insert", rules))]) == 0
     else:
         done = same or make_tables(vip, share, found)
     if not done:

@@ -70,6 +70,11 @@ def check_iptables(vip):
                "._- with no dash in front" % CHAIN_LENGTH)
     if chain in ("OUTPUT", "POSTROUTING"):
         refuse("clusterip_chain", chain, "does not see packets that come in")
+    # POSTROUTING, the other one that filter and security lack, is refused already.
+    if chain == "PREROUTING" and table != "mangle" and vip.family == "inet" and \
+            firewall in ("iptables", "auto"):
+        refuse("clusterip_table", table, "has no chain PREROUTING, which clusterip_chain [%s] "
+               "names; set that to INPUT, or the table to mangle" % chain)
     if firewall == "iptables" and vip.buckets > MATCH_LIMIT:
         refuse("clone_max", vip.buckets, "is more than the %d buckets of the iptables backend; nft "
                "can do more" % MATCH_LIMIT)

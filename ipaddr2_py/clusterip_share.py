@@ -73,7 +73,7 @@ def derived(vip):
     """
     brd = vip.params["broadcast"] or vip.brd
     if vip.family == "inet" and not brd and vip.nic:
-        brd = find_broadcast(vip.nic, vip.ip, vip.src)
+        brd = find_broadcast(vip.nic, vip.ip, vip.src, vip.prefix)
     return derived_digest(vip.ip, vip.prefix, brd if vip.family == "inet" else "")
 
 

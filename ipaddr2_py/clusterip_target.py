@@ -9,8 +9,8 @@ import posix
 
 from . import commands, files, waiting
 from .clusterip_share import Share, fits, wanted
-from .ocf import (OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_log,
-                  ocf_run)
+from .ocf import (OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
+                  ocf_log, ocf_run)
 
 BEFORE_ADDRESS = True       # the shell agent's order
 FOLDER = "/proc/net/ipt_CLUSTERIP"
@@ -50,7 +50,7 @@ def kernel_version(release):
     numbers = []
     for word in release.split(".")[:2]:
         digits = word
-        while digits and not digits.isdigit():
+        while digits and not ocf_is_decimal(digits):
             digits = digits[:-1]
         numbers.append(int(digits or 0))
     return tuple(numbers)
@@ -63,7 +63,7 @@ def buckets_file(ip):
 
 def parse_buckets(text):
     """The numbers in the kernel's file: "1,2" and a newline, or nothing."""
-    return {int(word): word for word in text.strip().split(",") if word.isdigit()}
+    return {int(word): word for word in text.strip().split(",") if ocf_is_decimal(word)}
 
 
 def look(vip):
@@ -79,11 +79,31 @@ def parse_rules(text, ip):
     """The address's CLUSTERIP rules in what `iptables -S INPUT` prints, each a list of words."""
     rules = []
     for line in text.splitlines():
-        words = line.split()
+        words = rule_words(line)
         if words[:2] == ["-A", "INPUT"] and "CLUSTERIP" in words and \
                 after(words, "-d").split("/")[0] == ip:
             rules.append(words)
     return rules
+
+
+def rule_words(line):
+    """The words of a rule as `iptables -S` prints it: a comment in quotes is one word.
+
+    Quotes and backslashes inside have a backslash before them; other words are never quoted.
+    """
+    words, word, quoted = [], None, False
+    letters = iter(line + " ")
+    for letter in letters:
+        if quoted and letter == "\\":
+            word += next(letters)
+        elif letter == '"' and (quoted or word is None):
+            word, quoted = word or "", not quoted
+        elif letter != " " or quoted:
+            word = (word or "") + letter
+        elif word is not None:
+            words.append(word)
+            word = None
+    return words
 
 
 def after(words, option):
@@ -95,7 +115,7 @@ def described(rule):
     """The Share that a rule's words describe."""
     total = after(rule, "--total-nodes")
     return Share(after(rule, "-i"), after(rule, "--clustermac").lower(), after(rule, "--hashmode"),
-                 int(total) if total.isdigit() else 0)
+                 int(total) if ocf_is_decimal(total) else 0)
 
 
 def change(argv):

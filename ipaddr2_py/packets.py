@@ -30,18 +30,28 @@ NA_ROUTER = 0x80
 NA_OVERRIDE = 0x20
 TARGET_LINK_LAYER_OPTION = 2
 
+SIOCGIFFLAGS = 0x8913
 SIOCGIFHWADDR = 0x8927
 IFREQ_SIZE = 40
+IFF_NOARP = 0x80
 NAME_LIMIT = 15  # IFNAMSIZ less the closing NUL; ioctl would cut a longer name in silence
 ARPHRD_ETHER = 1
 ARPHRD_INFINIBAND = 32
 ARPHRD_LOOPBACK = 772
+
+#: More rounds, or longer pauses, than these are not told apart from them: a million seconds.
+MOST_ROUNDS = 1000000000
+LONGEST_INTERVAL_MS = 1000000000
 
 ARP_MODES = {"both": (False, True), "request": (False,), "reply": (True,)}
 
 
 class PacketError(ValueError):
     """What cannot be announced or sent; the text says why, and what would be right."""
+
+
+class NothingToTell(PacketError):
+    """The interface has no hardware address that a neighbour could ask for (tun, NOARP, lo)."""
 
 
 def parse_address(ip):
@@ -68,7 +78,8 @@ def parse_address(ip):
 
 def _is_unicast(packed):
     if len(packed) == 4:
-        return packed[0] not in (0, 127, 255) and not 224 <= packed[0] < 240
+        # Linux has let hosts own 240.0.0.0/4 (but its last address) since 2.6.25.
+        return packed[0] not in (0, 127) and not 224 <= packed[0] < 240 and packed != b"\xff" * 4
     return packed[0] != 0xFF and packed not in (b"\0" * 16, b"\0" * 15 + b"\x01")
 
 
@@ -158,7 +169,8 @@ def hardware_address(nic):
     """Return the 6 bytes of the Ethernet address of the interface `nic` (packet(7), netdevice(7)).
 
     Asked of the kernel by ioctl, as /sys may still show another network namespace. Raises
-    PacketError where the interface is missing, or has no Ethernet address (lo, InfiniBand).
+    NothingToTell where nobody asks for a hardware address, else PacketError: the interface is
+    missing, or has an address of another kind (InfiniBand).
     """
     try:
         name = nic.encode()
@@ -171,19 +183,28 @@ def hardware_address(nic):
     try:
         asking = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM, 0)
         try:
-            answer = fcntl.ioctl(asking.fileno(), SIOCGIFHWADDR, name.ljust(IFREQ_SIZE, b"\0"))
+            request = name.ljust(IFREQ_SIZE, b"\0")
+            flags = fcntl.ioctl(asking.fileno(), SIOCGIFFLAGS, request)[16:18]
+            answer = fcntl.ioctl(asking.fileno(), SIOCGIFHWADDR, request)
         finally:
             asking.close()
     except OSError as error:
         raise _refusal(nic, error) from None
     kind = int.from_bytes(answer[16:18], sys.byteorder)
-    mac = answer[18:24]
-    if kind == ARPHRD_ETHER and any(mac):
-        return mac
+    address = answer[18:32]
+    if kind == ARPHRD_LOOPBACK:
+        raise NothingToTell(
+            "the interface {!r} is the loopback interface: it has no neighbours to tell".format(nic)
+        )
+    if int.from_bytes(flags, sys.byteorder) & IFF_NOARP or not any(address):
+        raise NothingToTell(
+            "the interface {!r} has no hardware address that neighbours ask for"
+            " (a tunnel, or NOARP)".format(nic)
+        )
+    if kind == ARPHRD_ETHER:
+        return address[:6]
     if kind == ARPHRD_INFINIBAND:
         why = "is InfiniBand: its 20-byte hardware address does not fit an Ethernet frame"
-    elif kind == ARPHRD_LOOPBACK:
-        why = "is the loopback interface: it has no neighbours to tell"
     else:
         why = "has no Ethernet address (hardware type {})".format(kind)
     raise PacketError("the interface {!r} {}".format(nic, why))
@@ -222,16 +243,18 @@ class Announcer:
     """Announces `ip` (text) from `nic` through a raw socket of its own; close() or `with`.
 
     `mode` is "both", "request" or "reply", and is for IPv4; IPv6 knows "both" alone. `mac` is
-    the hardware address to announce (bytes or text) where it is not that of `nic`. Frames are
-    built once, here. Raises PacketError with the reason where announcing is impossible.
+    the hardware address to announce (bytes or text) where it is not that of `nic`. Raises
+    PacketError with the reason where announcing is impossible.
     """
 
     def __init__(self, nic, ip, mode="both", mac=None):
         self.nic = nic
         self.ip = ip
-        source = hardware_address(nic)
-        self.mac = source if mac is None else parse_mac(mac)
-        self.frames = self._build(mode, source)
+        self.mode = mode
+        self.source = hardware_address(nic)
+        self.shared_mac = None if mac is None else parse_mac(mac)
+        self.router = ":" in ip and is_router(nic)
+        self.frames = self._build()
         try:
             # Protocol 0: the socket sends, and is handed no packets of others.
             self._socket = _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
@@ -243,40 +266,61 @@ class Announcer:
         except OSError as error:
             raise _refusal(nic, error) from None
 
-    def _build(self, mode, source):
-        if mode not in ARP_MODES:
+    @property
+    def mac(self):
+        """The hardware address that is announced, 6 bytes."""
+        return self.shared_mac or self.source
+
+    def _build(self):
+        if self.mode not in ARP_MODES:
             raise PacketError(
-                "{!r} is no mode: one of {} would be right".format(mode, ", ".join(ARP_MODES))
+                "{!r} is no mode: one of {} would be right".format(self.mode, ", ".join(ARP_MODES))
             )
         family, _ = parse_address(self.ip)
         if family == _socket.AF_INET:
-            return [garp_frame(self.mac, self.ip, reply, source) for reply in ARP_MODES[mode]]
-        if mode != "both":
+            return [
+                garp_frame(self.mac, self.ip, reply, self.source) for reply in ARP_MODES[self.mode]
+            ]
+        if self.mode != "both":
             raise PacketError(
-                "{!r} is IPv6, which has no ARP {}: leave the mode out".format(self.ip, mode)
+                "{!r} is IPv6, which has no ARP {}: leave the mode out".format(self.ip, self.mode)
             )
-        return [na_frame(self.mac, self.ip, is_router(self.nic), source)]
+        return [na_frame(self.mac, self.ip, self.router, self.source)]
+
+    def _follow(self):
+        """Build the frames anew where the interface has another hardware address by now."""
+        # packet(7): the kernel gives the address of the interface that the socket is bound to,
+        # whatever its name is now, and none where it is gone: send() meets that.
+        _name, _protocol, _type, kind, address = self._socket.getsockname()
+        if kind == ARPHRD_ETHER and len(address) == 6 and address != self.source:
+            self.source = address
+            self.frames = self._build()
 
     def send(self):
         """Send one round: for IPv4 the request, then the reply; for IPv6 the advertisement.
 
-        Never blocks. Raises PacketError where the kernel refuses a packet (interface down).
+        The interface's hardware address is read anew. Never blocks. Raises PacketError where the
+        kernel refuses a packet (interface down).
         """
         try:
+            self._follow()
             for frame in self.frames:
                 self._socket.send(frame, _socket.MSG_DONTWAIT)
         except OSError as error:
             raise _refusal(self.nic, error) from None
 
-    def rounds(self, count, interval_ms):
+    def rounds(self, count, interval_ms, pause=None):
         """Send `count` rounds, `interval_ms` milliseconds apart, none waited for after the last.
 
         Yields, after each round, None or the PacketError that kept it from leaving: a link
-        that comes back is still served by the rounds to come.
+        that comes back is still served by the rounds to come. pause(seconds) waits in place of
+        time.sleep(); where it returns something true, no more rounds are sent.
         """
         due = time.monotonic()
-        for _ in range(count):
-            time.sleep(max(0.0, due - time.monotonic()))
+        for number in range(count):
+            left = max(0.0, due - time.monotonic())
+            if number and (pause or time.sleep)(left):
+                return
             due = time.monotonic() + interval_ms / 1000
             try:
                 self.send()
@@ -294,17 +338,3 @@ class Announcer:
 
     def __exit__(self, *_):
         self.close()
-
-
-def announce(nic, ip, count, interval_ms, mode="both", mac=None):
-    """Send `count` rounds, `interval_ms` milliseconds apart; see Announcer for the rest.
-
-    Raises PacketError: at once where announcing is impossible, after the last round where
-    some of them did not leave.
-    """
-    with Announcer(nic, ip, mode, mac) as announcer:
-        failures = [failure for failure in announcer.rounds(count, interval_ms) if failure]
-    if failures:
-        raise PacketError(
-            "{} of {} rounds not sent: {}".format(len(failures), count, failures[-1])
-        )

@@ -26,12 +26,13 @@ IP): every node receives each packet, a hash of the client's address picks one o
 buckets, and only the node that holds the bucket answers. Give such a clone globally-unique=true,
 as many instances (clone-max) as the clients are to be split into, and a clone-node-max of at least
 2, so that the nodes left can take over the buckets of one that failed. The parameters mac and
-clusterip_* belong to it.
+clusterip_* belong to it. An anonymous clone (globally-unique=false) on lo has a plain address on
+each node.
 
-The kernel deletes the secondary addresses of a subnet together with its primary one, unless told
-otherwise. Where VIPs are the only addresses of their subnet on an interface, set
-
-  sysctl -w net.ipv4.conf.all.promote_secondaries=1
+Start notes where it puts the address, in a small file below /run/resource-agents (HA_RSCTMP). The
+note says where to look first; whether the address is there is asked of the kernel each time. So
+the address is found again when routes come and go or the interface is renamed. It can be removed
+at any time, and is then found by the routes.
 
 Parameters of the yes-or-no kind are true when they read yes, true, 1, YES, TRUE, True, ja, on or
 ON. Anything else is false.
@@ -52,7 +53,6 @@ class Parameter:
         self.required = required
         self.unique = unique
 
-
 TABLE = (
     Parameter("ip", "string", None, "Virtual IPv4 or IPv6 address", """\
 The address to manage, without a prefix length (see cidr_netmask): IPv4 as four decimal numbers
@@ -63,8 +63,9 @@ address that a host can hold: multicast addresses are refused. An IPv6 link-loca
     Parameter("nic", "string", "", "Network interface", """\
 The interface that carries the address, such as eth0, bond0 or eth0.100; an alternative name
 (altname) works too. Left empty, it is the interface of the most specific directly connected route
-that covers the address, the one with the lowest metric among equals. Leave it empty when the
-interface has another name on each node.
+that covers the address. Among equals one with its link up goes first, then one that is no port of
+a bridge, bond or team, then the lowest metric. Leave it empty when the interface has another name
+on each node.
 
 The address of a subnet that the node has no route to needs both nic and cidr_netmask. The old
 form INTERFACE:LABEL is understood, but iflabel is the better place for a label.
@@ -72,15 +73,15 @@ form INTERFACE:LABEL is understood, but iflabel is the better place for a label.
     Parameter("cidr_netmask", "string", "", "Prefix length", """\
 The length of the network's prefix in bits: 1 to 32 for IPv4, 1 to 128 for IPv6. Left empty, it is
 that of the route which settles the interface (see nic). A dotted quad such as 255.255.255.0 is
-converted, and a warning asks for 24 in its place. An IPv6 prefix length that differs from the
-route's needs nic. The parameter's former name, netmask, is read where this one is empty. 32 and
-128 make a host address, which brings no route to a subnet along.
+converted, and a warning asks for 24 in its place. Without nic it has to be no shorter than that of
+the route which settles the interface. The parameter's former name, netmask, is read where this one
+is empty. 32 and 128 make a host address, which brings no route to a subnet along.
 """),
     Parameter("broadcast", "string", "", "Broadcast address (IPv4)", """\
 The broadcast address that goes with ip; or a plus sign to have it computed by setting all host
 bits, or a minus sign by clearing them. Left empty, it is that of an address on the same interface
-whose network holds ip; where there is none, the address gets no broadcast address. IPv6 has no
-broadcast: leave it empty there.
+whose network holds that of ip; where there is none, the address gets no broadcast address. IPv6
+has no broadcast: leave it empty there.
 """),
     Parameter("iflabel", "string", "", "Label of the address (IPv4)", """\
 A name for the address, shown by ip(8) and ifconfig(8) as INTERFACE:LABEL. Interface, colon and
@@ -108,11 +109,11 @@ prefix has, or the kernel sees no difference: "ip addrlabel list" shows those in
 is free on an ordinary system. Without lvs_ipv6_addrlabel it means nothing.
 """),
     Parameter("mac", "string", "", "Multicast MAC for Cluster IP", """\
-The hardware address under which all nodes receive the packets of a shared address (Cluster IP),
-as six hexadecimal numbers parted by colons. It must be a multicast one: the second digit is odd.
-IPv6 wants one that begins with 33:33. Left empty, it is derived from the address, its prefix
-length and its broadcast address, so that all nodes come to the same. It has no use without Cluster
-IP: a plain VIP is announced with the MAC of its interface. Example: 01:00:5e:00:02:0a.
+The hardware address under which all nodes receive the packets of a shared address (Cluster IP), as
+six hexadecimal numbers parted by colons. It must be a multicast one: the second digit is odd. IPv6
+wants one that begins with 33:33. Left empty, it is derived from the address, its prefix length and
+its broadcast address, so that all nodes come to the same. It has no use without Cluster IP: a
+plain VIP is announced with the MAC of its interface. Example: 01:00:5e:00:02:0a.
 """),
     Parameter("clusterip_hash", "string", "sourceip-sourceport", "What Cluster IP hashes", """\
 Which parts of a packet decide the bucket, and so the node, that answers it: sourceip,
@@ -178,13 +179,17 @@ the failover included. IPv6 has its own check, see nodad.
 """),
     Parameter("nodad", "string", "false", "Skip duplicate address detection (IPv6)", """\
 When true, the address can be used at once, and nobody finds out whether another host has it. When
-false, the kernel looks for a duplicate, which takes up to two seconds; start waits for the outcome,
-10 seconds at most. A duplicate makes it remove the address and fail (exit code 1); monitor fails
-likewise on an address that was found to be one later. Cluster IP over IPv6 always goes without.
+false, the kernel looks for a duplicate, which takes up to two seconds; start waits for the
+outcome, 10 seconds or half of its time limit at most. Where there is a duplicate it tries anew
+meanwhile, and then removes the address and fails (exit code 1); monitor fails likewise on an
+address that was found to be one later. Where the outcome is not known by then, as on a link
+without carrier, start succeeds with a warning, and the address is announced later. Cluster IP over
+IPv6 always goes without.
 """),
     Parameter("noprefixroute", "string", "false", "Add no route along with the address", """\
 When true, the kernel does not create the route to the address's network that otherwise comes and
-goes with an address. Use it where that route exists already, or belongs to another interface.
+goes with an address. Use it where that route exists already, or belongs to another interface. For
+IPv6, start does so by itself where another program has laid that route on the same interface.
 """),
     Parameter("preferred_lft", "string", "forever", "Preferred lifetime (IPv6)", """\
 How long the kernel may pick the address as the source of new connections, in seconds, or forever
@@ -195,7 +200,8 @@ node are preferred as source from the beginning. It may not be empty, and counts
 Name of the network namespace (see "ip netns list") that holds the interface and gets the address;
 all that this agent does happens inside it. The namespace has to exist before start, and is never
 created or removed here. Where it is missing, start fails (exit code 5), monitor reports the
-address as not running, and stop succeeds. Left empty, it is the namespace the cluster runs in.
+address as not running, and stop succeeds; where it only lost its name, stop finds it and removes
+the address in there. Left empty, it is the namespace the cluster runs in.
 """),
     Parameter("proto", "string", "", "Origin of the route to look at", """\
 Narrows the search for nic and cidr_netmask to routes of one origin, as "ip route" shows it after
@@ -214,8 +220,8 @@ routes with a lower one go first. Use it where two interfaces are in the same ne
 the kernel's default applies. It has no effect together with noprefixroute.
 """),
     Parameter("clusterip_firewall", "string", "auto", "Backend of Cluster IP", """\
-What makes a node take its share of the packets and drop the others. One of: clusterip (the iptables
-target CLUSTERIP, IPv4, in kernels before Linux 6.3), nft (nftables, IPv4 and IPv6, all of
+What makes a node take its share of the packets and drop the others. One of: clusterip (the
+iptables target CLUSTERIP, IPv4, in kernels before Linux 6.3), nft (nftables, IPv4 and IPv6, all of
 clusterip_hash), iptables (its match cluster along with arptables; IPv4, by source address only),
 auto (the first of these three that the node can do; exit code 5 where it can do none). clusterip
 has room for 16 buckets, iptables for 32.
@@ -250,10 +256,9 @@ no second round. Example: 5.
 
 
 #: Parameters whose change needs no restart of the address; told in metadata of OCF 1.1 alone.
-RELOADABLE = (
-    "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender", "send_arp_opts",
-    "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "trace_ra", "trace_dir",
-)
+RELOADABLE = ( "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender",
+"send_arp_opts", "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "trace_ra",
+"trace_dir", )
 
 #: What crmsh sets to have the agent traced; told in metadata of OCF 1.1, to be reloadable there.
 TRACING = (

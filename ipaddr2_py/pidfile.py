@@ -23,7 +23,7 @@ def pid_file(vip):
         return files.rsctmp("%s-%s-%s" % (name, vip.nic, vip.namespace))
     path = files.rsctmp(name)
     pid = read_pid(path)
-    if is_alive(pid) and is_sender(pid, path, vip.ip) and not is_ours(pid, path, vip):
+    if is_alive(pid) and is_sender(pid, path, vip.ip) and not is_ours(pid, path, vip.ip, vip.nic):
         return "%s-%s" % (path, vip.nic)    # the same address is announced on another interface
     return path
 
@@ -53,8 +53,18 @@ class own_pid_file:
 
     def __exit__(self, *_problem):
         if self.fd >= 0:
-            files.remove_file(self.path)
+            if is_same(self.fd, self.path):     # else the folder was emptied, and used since
+                files.remove_file(self.path)
             posix.close(self.fd)
+
+
+def is_same(fd, path):
+    """Whether the file that `fd` has open is the one that stands at `path`."""
+    try:
+        mine, there = posix.fstat(fd), posix.lstat(path)
+    except OSError:
+        return False
+    return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
 
 
 def keep_pid(path, pid):
@@ -89,11 +99,11 @@ def is_sender(pid, path, ip):
     return bool(words) and is_locked(path)
 
 
-def is_ours(pid, path, vip):
-    """Whether process `pid` is a sender of this address on this interface (any where unknown)."""
-    if not is_sender(pid, path, vip.ip):
+def is_ours(pid, path, ip, nic):
+    """Whether process `pid` is a sender of this address on this interface (any where it is "")."""
+    if not is_sender(pid, path, ip):
         return False
-    return not vip.nic or vip.nic in command_line(pid) or vip.nic in files.read_file(path).split()
+    return not nic or nic in command_line(pid) or nic in files.read_file(path).split()
 
 
 def command_line(pid):
@@ -121,16 +131,18 @@ def stop_sender(vip):
     end; what wait_until_gone() takes."""
     name = "send_arp-" + vip.ip
     if vip.namespace and vip.nic:
-        wanted = ["%s-%s-%s" % (name, vip.nic, vip.namespace)]
+        wanted = [("%s-%s-%s" % (name, vip.nic, vip.namespace), vip.nic)]
     elif vip.namespace:
+        # Both an interface's name and a namespace's may hold a dash: the sender tells which it is.
         tail = "-" + vip.namespace
-        wanted = [other for other in posix.listdir(ENV["HA_RSCTMP"])
+        wanted = [(other, other[len(name) + 1:-len(tail)])
+                  for other in posix.listdir(ENV["HA_RSCTMP"])
                   if other.startswith(name + "-") and other.endswith(tail)]
     else:
-        wanted = [name, "%s-%s" % (name, vip.nic)]
+        wanted = [(name, vip.nic), ("%s-%s" % (name, vip.nic), vip.nic)]
     ending = []
-    for other in wanted:
-        ending += tell_to_end(ENV["HA_RSCTMP"] + "/" + other, vip)
+    for other, nic in wanted:
+        ending += tell_to_end(ENV["HA_RSCTMP"] + "/" + other, vip, nic)
     return ending
 
 
@@ -140,25 +152,27 @@ def drop_stale(path, vip):
     send_arp kills whatever process has the id in its -p file, or waits for a FIFO's other end.
     """
     try:
-        mode = posix.lstat(path).st_mode & 0o170000
+        posix.lstat(path)
     except (OSError, ValueError):
         return
-    if mode != 0o100000 or not (
-            is_alive(read_pid(path)) and is_sender(read_pid(path), path, vip.ip)):
+    pid = read_pid(path)
+    if not (is_alive(pid) and is_sender(pid, path, vip.ip)):
         warn_and_remove(path, vip)
 
 
-def tell_to_end(path, vip):
+def tell_to_end(path, vip, nic=None):
     """Send SIGTERM to the sender that a pid file names, if it is ours; [(process id, path)].
 
-    A file that names another process is removed and the process left alone; one of the same
-    address on another interface stays.
+    It is ours on interface `nic`, the VIP's unless given, "" for any.  A file that names another
+    process is removed and the process left alone; one of the same address on another interface
+    stays.
     """
+    nic = vip.nic if nic is None else nic
     if not commands.is_file(path):
         return []
     pid = read_pid(path)
     if pid != posix.getpid() and is_alive(pid) and is_sender(pid, path, vip.ip):
-        if not is_ours(pid, path, vip):
+        if not is_ours(pid, path, vip.ip, nic):
             return []
         kill(pid, SIGTERM)
         ocf_log("info", "killed previously running sender for %s (process %d)" % (vip.ip, pid))

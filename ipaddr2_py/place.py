@@ -64,6 +64,11 @@ def plain(text):
         else "%%%02X" % byte for byte in commands.to_bytes(text))
 
 
+def table_name(ip):
+    """The name of the nftables tables that share an address."""
+    return "ipaddr2-" + ip.replace(":", "_")
+
+
 def boot_id():
     """The kernel's id of this boot, "" where it cannot be read."""
     try:

@@ -90,11 +90,11 @@ def install(paths, link, force=False, api=""):
     try:
         if link:
             os.symlink(program_file(AGENT), new)
+            check(new, os.path.dirname(PACKAGE_FOLDER))
+            os.replace(new, paths.agent)
         else:
-            install_package(paths, api)
             copy_program(program_file(AGENT), new, sys.executable)
-        check(new, os.path.dirname(PACKAGE_FOLDER) if link else paths.library)
-        os.replace(new, paths.agent)
+            install_copy(paths, new, api)
     finally:
         if os.path.lexists(new):
             os.unlink(new)
@@ -104,29 +104,53 @@ def install(paths, link, force=False, api=""):
         remove_package(paths)
 
 
-def install_package(paths, api):
-    """Put this package where a copied agent looks for it, in the place of an older one.
+def install_copy(paths, new, api):
+    """Put the agent `new` and a copy of this package into their places, seen to work before.
+
+    Where anything fails, the agent and the package that were there stay, together.
+    """
+    make_folder(paths.library, paths.root)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", dir=paths.library) as folder:
+            package = os.path.join(folder, "ipaddr2_py")
+            make_package(package, api, paths.package)
+            trial = os.path.join(folder, "trial", AGENT)    # an agent looks one folder up first
+            os.mkdir(os.path.dirname(trial))
+            shutil.copy(new, trial)
+            check(trial, folder)
+            old = os.path.join(folder, "old")
+            if os.path.lexists(paths.package):
+                os.rename(paths.package, old)
+            try:
+                os.rename(package, paths.package)
+                check(new, paths.library)
+                os.replace(new, paths.agent)
+            except BaseException:
+                if os.path.lexists(paths.package):
+                    os.rename(paths.package, package)
+                if os.path.lexists(old):
+                    os.rename(old, paths.package)
+                raise
+    finally:
+        remove_empty(paths.library)
+
+
+def make_package(new, api, place):
+    """Make a folder `new` of this package, compiled, that is going to be at `place`.
 
     api is the OCF API of the metadata, "" for that of this package.
     """
-    make_folder(paths.library, paths.root)
-    with tempfile.TemporaryDirectory(prefix=".", dir=paths.library) as folder:
-        new = os.path.join(folder, "new")
-        shutil.copytree(PACKAGE_FOLDER, new, ignore=shutil.ignore_patterns("__pycache__", AGENT))
-        copy_program(program_file(ANNOUNCE), os.path.join(new, ANNOUNCE), sys.executable)
-        templates = os.path.join(new, "templates")
-        if not os.path.isdir(templates):
-            shutil.copytree(metadata.templates_folder(), templates)
-        rendered = os.path.join(new, AGENT + ".xml")
-        if api or not os.path.exists(rendered):
-            with open(rendered, "w", encoding="utf-8") as file:
-                file.write(metadata.render(api=api or "1.0"))
-        readable(new)
-        if os.path.lexists(paths.package):
-            os.rename(paths.package, os.path.join(folder, "old"))
-        os.rename(new, paths.package)
-    compileall.compile_dir(paths.package, quiet=1)
-    readable(paths.package)
+    shutil.copytree(PACKAGE_FOLDER, new, ignore=shutil.ignore_patterns("__pycache__", AGENT))
+    copy_program(program_file(ANNOUNCE), os.path.join(new, ANNOUNCE), sys.executable)
+    templates = os.path.join(new, "templates")
+    if not os.path.isdir(templates):
+        shutil.copytree(metadata.templates_folder(), templates)
+    rendered = os.path.join(new, AGENT + ".xml")
+    if api or not os.path.exists(rendered):
+        with open(rendered, "w", encoding="utf-8") as file:
+            file.write(metadata.render(api=api or "1.0"))
+    compileall.compile_dir(new, ddir=place, quiet=1)
+    readable(new)
 
 
 def readable(folder):

@@ -9,7 +9,7 @@ import time
 from . import addresses, ahead, announce, commands, files, interface, place, stop, waiting
 from .findif import broadcast_query, find_broadcast, parse_routes, resolve_nic
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, ocf_exit_reason,
-                  ocf_is_true, ocf_log)
+                  ocf_is_true, ocf_log, ocf_run)
 from .vip import held_or_exit, is_down
 
 KERNEL_METRIC = 256         # of the route that the kernel lays for an IPv6 address
@@ -19,6 +19,8 @@ def look_ahead(vip):
     """Begin what start is going to ask for, all at once."""
     if vip.held is None:
         ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
+    if not (vip.note or vip.bucket) and commands.find(stop.LIST_TABLES[0]):
+        commands.query_ahead(stop.LIST_TABLES)
     if vip.family == "inet6":
         if asks_for_prefix_route(vip):
             ahead.ip_query_ahead(exact_query(vip))
@@ -71,7 +73,7 @@ def keep(vip):
         if told:
             ocf_exit_reason("Failed to set %s up: %s" % (vip.nic, told))
             return OCF_ERR_GENERIC
-        announce.on_start(sending)
+        announce.on_start(sending, lambda: add_again(vip))
     if ocf_is_true(vip.params["check_link_status"]):
         wait_for_link(vip)
     return OCF_SUCCESS
@@ -94,7 +96,7 @@ def serve(vip, status):
     try:
         start_address(vip, status, undo)
         if sending:
-            announce.on_start(sending)
+            announce.on_start(sending, lambda: add_again(vip))
     except BaseException:
         take_all_back(undo)
         raise
@@ -190,18 +192,35 @@ def start_address(vip, status, undo):
 
 def add_address(vip, undo=None):
     """Add the address; exits 1, with the kernel's sentence, where that failed."""
-    values = vip.params
     try:
-        if vip.family == "inet6" and has_prefix_route(vip):
-            values = dict(values, noprefixroute="true")
         told = interface.add_interface(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
-                                       vip.label, values, undo)
+                                       vip.label, add_options(vip), undo)
     except addresses.Unreadable as problem:
         ocf_log("err", str(problem))
         told = str(problem)
     if told:
         ocf_exit_reason("Failed to add %s: %s%s" % (vip, told, ipv6_is_off(vip)))
         raise OcfExit(OCF_ERR_GENERIC)
+
+
+def add_options(vip):
+    """The parameters that `ip addr add` is told; raises Unreadable."""
+    if vip.family == "inet6" and has_prefix_route(vip):
+        return dict(vip.params, noprefixroute="true")
+    return vip.params
+
+
+def add_again(vip):
+    """Remove an IPv6 address whose duplicate address detection failed, and add it anew; whether
+    that worked."""
+    interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic)
+    try:
+        options = add_options(vip)
+    except addresses.Unreadable as problem:
+        ocf_log("err", str(problem))
+        return False
+    return not ocf_run(interface.address_add_argv(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
+                                                  vip.label, options))
 
 
 def ipv6_is_off(vip):

@@ -3,7 +3,7 @@
 
 import posix
 
-from . import addresses, commands, interface, place
+from . import addresses, ahead, commands, interface, place
 from .ahead import address_bytes
 from .findif import (BITS, FindifError, keeps_its_own, maybe_convert_dotted_quad, places,
                      prefixcheck, resolve_nic)
@@ -11,11 +11,14 @@ from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, o
                   ocf_log)
 from .vip import bad_word, held_or_exit
 
+LIST_TABLES = ["nft", "list", "tables"]
+
 
 def stop_plain(vip):
     """Stop an address that is not shared, and what is left of sharing it; an OCF exit code."""
     if address_bytes(vip.ip, vip.family) is None:
         return stop_address(vip)
+    ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
     shares = shares_left(vip)
     if not shares:
         return stop_address(vip)
@@ -26,14 +29,24 @@ def stop_plain(vip):
 
 
 def shares_left(vip):
-    """Names of the backends of Cluster IP that still share an address which is a plain one now."""
-    if vip.note and not vip.note.shared:
-        return []
-    if not (vip.note or "OCF_RESKEY_CRM_meta_clone" in ENV or commands.find("nft")):
+    """Names of the backends of Cluster IP that still share an address which is a plain one now.
+
+    The note of start tells; without one the backends of a clone are asked, or else nftables.
+    """
+    if vip.note:
+        if not vip.note.shared:
+            return []
+    elif "OCF_RESKEY_CRM_meta_clone" not in ENV and not has_table(vip):
         return []
     from . import clusterip
 
     return clusterip.leftovers(vip)
+
+
+def has_table(vip):
+    """Whether nftables, where it is installed, has a table for the address."""
+    return bool(commands.find(LIST_TABLES[0])) and \
+        place.table_name(vip.ip) in commands.query(LIST_TABLES).out.split()
 
 
 def stop_address(vip):

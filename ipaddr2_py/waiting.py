@@ -80,6 +80,30 @@ def _finish(started):
                   timed_out)
 
 
+def wait_some(started, seconds):
+    """Whether what commands.query_start() began ends within so many seconds, or before the
+    deadline; it is left alone where it does not, and finish() still gives its Result."""
+    global _deadline
+    kept, _deadline = _deadline, time.monotonic() + min(seconds, remaining())
+    try:
+        if not started.pid:
+            return True
+        if read_streams(started.streams):
+            return False
+        pause = 0.0005
+        while not posix.waitid(posix.P_PID, started.pid,
+                               posix.WEXITED | posix.WNOHANG | posix.WNOWAIT):
+            if not remaining():         # it has closed its output, and runs on
+                return False
+            time.sleep(min(pause, remaining()))
+            pause = min(pause * 2, 0.05)
+        return True
+    except ChildProcessError:           # somebody else has reaped it
+        return True
+    finally:
+        _deadline = kept
+
+
 def drop(started):
     """End what commands.query_start() began; its output does not matter."""
     if started.pid:

@@ -5,10 +5,12 @@ By default the agent is the checkout's; TEST_AGENT=/usr/lib/ocf/resource.d/heart
 the same tests against the shell agent (those of the declared differences fail then).
 """
 
+import fcntl
 import os
 import pathlib
 import secrets
 import signal
+import struct
 import subprocess
 
 import pytest
@@ -103,6 +105,26 @@ def two_nics(pair):
     """The pair with a second interface, eth1, on both hosts, up and without an address."""
     pair.connect("eth1", "eth1")
     return pair
+
+
+@pytest.fixture
+def tunnel(pair, request):
+    """A function that makes tun0 on the node, up and with addresses of its own, and gives its name:
+    a tun device (linux/Documentation/networking/tuntap.rst) has no hardware address."""
+
+    def make():
+        def attach():
+            device = os.open("/dev/net/tun", os.O_RDWR)
+            fcntl.ioctl(device, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001))  # TUNSETIFF
+            return device
+
+        device = in_namespace(pair.node, attach)
+        request.addfinalizer(lambda: os.close(device))
+        batch(pair.node, "link set dev tun0 up", "addr add 10.8.0.1/24 dev tun0",
+              "addr add 2001:db8:8::1/64 dev tun0")
+        return "tun0"
+
+    return make
 
 
 @pytest.fixture

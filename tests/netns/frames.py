@@ -2,6 +2,7 @@
 """What arrives on a wire: a recorder for a namespace's interface, and two small parsers."""
 
 import ctypes
+import errno
 import ipaddress
 import os
 import socket
@@ -52,6 +53,10 @@ class Recorder:
                 frame, source = self._socket.recvfrom(2048)
             except BlockingIOError:
                 return list(self._frames)
+            except OSError as problem:      # told once, after the interface was down
+                if problem.errno != errno.ENETDOWN:
+                    raise
+                continue
             if source[2] != socket.PACKET_OUTGOING:
                 self._frames.append(frame)
 

@@ -288,6 +288,102 @@ def test_half_made_states(pair_of_buckets, version, name):
     assert clean(node, lab.vip)
 
 
+#: Changes that leave every comment as it is: what nft is told, or (chain, comment, the rule
+#: instead).  FAMILY, TABLE and IP are the address's.
+CHANGES = {
+    "dormant": "add table FAMILY TABLE { flags dormant; }",
+    "dormant answers": "add table arp TABLE { flags dormant; }",
+    "a policy": "add chain FAMILY TABLE prerouting { policy drop; }",
+    "accepts all": ("ports", "bucket 1", "accept"),
+    "another seed": ("source", "bucket 1", "jhash FAMILY saddr mod 3 seed 0x1 0 accept"),
+    "lets all in": ("source", "the other nodes' buckets", "accept"),
+    "lets all by": ("share", "hashed by source address", "accept"),
+    "an extra match": ("prerouting", "IPaddr2", 'iifname "eth0" FAMILY daddr IP meta pkttype set '
+                       "host tcp dport 80 goto share"),
+    "no answers": ("output", "IPaddr2", "drop"),
+}
+
+
+def change(node, version, name):
+    """Carry out one of CHANGES."""
+    def told(text):
+        return text.replace("FAMILY", TABLES[version][0]).replace("TABLE", TABLE[version]).replace(
+            "IP", node.common["ip"])
+
+    if isinstance(CHANGES[name], str):
+        node.run("nft", told(CHANGES[name]))
+        return
+    chain, comment, rule = CHANGES[name]
+    for family in TABLES[version]:
+        inside = ""
+        for line in node.run("nft", "-a", "list", "table", family, TABLE[version]).splitlines():
+            inside = line.split()[1] if line.strip().startswith("chain") else inside
+            if inside == chain and comment in line:
+                kept, _, handle = line.partition(' comment "')[2].rpartition(" # handle ")
+                node.run("nft", 'replace rule %s %s %s handle %s %s comment "%s' % (
+                    family, TABLE[version], chain, handle, told(rule), kept))
+                return
+    raise AssertionError("no rule with %s in %s" % (comment, chain))
+
+
+@pytest.mark.parametrize("version, name", [
+    (version, name) for version in (4, 6) for name in CHANGES
+    if version == 4 or name != "dormant answers"])
+def test_changed_rules(pair_of_buckets, version, name):
+    """None of them is taken for healthy, start mends each, and stop removes it."""
+    lab, node, right = pair_of_buckets
+    change(node, version, name)
+    done = node("monitor", 1)
+    assert done.rc == 7 and "rule" in done.log, done
+    node.start(1)
+    assert [node("monitor", bucket).rc for bucket in (1, 2)] == [0, 0]
+    assert sorted(node.rules().splitlines()) == sorted(right.splitlines())
+    change(node, version, name)
+    for bucket in (1, 2):
+        node.stop(bucket)
+    assert clean(node, lab.vip)
+
+
+@pytest.mark.parametrize("comment", [
+    "bucket of mine", "bucket ", "bucket 0", "bucket 4", "bucket ²", "bucket 99999999999",
+    "IPaddr2 x", None])
+def test_a_rule_of_somebody_else(pair_of_buckets, version, comment):
+    lab, node, right = pair_of_buckets
+    family, told = TABLES[version][0], ' comment "%s"' % comment if comment is not None else ""
+    tables = ["%s %s %s" % (family, TABLE[version], chain) for chain in ("share", "ports")]
+    for table in tables + ["arp %s output" % TABLE[4]] * (version == 4):
+        node.run("nft", "insert rule %s counter%s" % (table, told))
+        done = node("monitor", 1)
+        assert done.rc == 7 and "unexpected" not in done.log + done.err, done
+        node.start(1)
+        assert [node("monitor", bucket).rc for bucket in (1, 2)] == [0, 0]
+        assert sorted(node.rules().splitlines()) == sorted(right.splitlines())
+    node.run("nft", "add rule %s counter%s" % (tables[0], told))
+    node.run("nft", "insert rule %s counter%s" % (tables[1], told))
+    for bucket in (1, 2):
+        node.stop(bucket)
+    assert clean(node, lab.vip)
+
+
+@pytest.mark.parametrize("what", [
+    "add set TABLE s { type ipv4_addr; flags interval; elements = { 1.2.3.4, 10.0.0.0/8 }; }",
+    "add map TABLE m { type ipv4_addr : verdict; }", "add counter TABLE k", "add chain TABLE mine",
+    "add chain TABLE mine { type filter hook input priority 0; policy drop; }",
+    "add chain TABLE mine; add rule TABLE mine accept comment \"bucket 3\"", "flush table TABLE"])
+def test_things_of_somebody_else(pair_of_buckets, version, what):
+    lab, node, _ = pair_of_buckets
+    script = what.replace("TABLE", "%s %s" % (TABLES[version][0], TABLE[version]))
+    node.run("nft", script)
+    assert node("monitor", 1).rc == 7
+    for bucket in (1, 2):
+        node.start(bucket)
+        assert node("monitor", bucket).rc == 0
+    node.run("nft", script)
+    for bucket in (1, 2):
+        node.stop(bucket)
+    assert clean(node, lab.vip)
+
+
 def test_starts_and_stops_twice_and_in_any_order(pair_of_buckets):
     lab, node, right = pair_of_buckets
     assert [node("status", bucket).out for bucket in (1, 2, 3)] == [
@@ -379,6 +475,57 @@ def test_iptables_half_made(lone, need):
     assert state() == empty and place(node.namespace, lab.vip) == ""
 
 
+@pytest.mark.parametrize("foreign", [
+    ["-A", "CHAIN", "-m", "comment", "--comment", 'bucket "of" m\\ine', "-j", "ACCEPT"],
+    ["-I", "CHAIN", "1", "-m", "cluster", "--cluster-total-nodes", "32", "--cluster-local-node",
+     "32", "--cluster-hash-seed", "0", "-j", "RETURN"],
+    ["-I", "CHAIN", "1", "-m", "cluster", "--cluster-total-nodes", "3", "!",
+     "--cluster-local-nodemask", "1", "--cluster-hash-seed", "0x77d26fe5", "-j", "RETURN"],
+    ["-I", "CHAIN", "1", "-p", "tcp", "-j", "RETURN"], ["-R", "CHAIN", "1", "-j", "RETURN"],
+    ["-I", "CHAIN", "1", "-j", "DROP"],
+    ["-I", "INPUT", "!", "-d", "192.0.2.100", "-m", "comment", "--comment", "a jump", "-g",
+     "CHAIN"]], ids=" ".join)
+def test_iptables_rules_of_somebody_else(lone, need, foreign):
+    need("arptables", "arptables")
+    lab = lone(4, clusterip_firewall="iptables")
+    node = lab.nodes[0]
+    words = ["iptables", "-t", "mangle"] + [
+        "IPaddr2-192.0.2.100" if word == "CHAIN" else word for word in foreign]
+    host = ["arptables", "-A", "OUTPUT", "-s", lab.vip, "-d", "192.0.2.7", "--h-length", "6", "-o",
+            "eth0", "-j", "mangle", "--mangle-mac-s", MACS[4]]
+    node.run(*host)
+    empty = node.run("iptables", "-t", "mangle", "-S")
+    answers = node.run("arptables", "-L", "OUTPUT", "-n", "-v")
+    node.start(1)
+    right = node.run("iptables", "-t", "mangle", "-S")
+    assert node("monitor", 1).rc == 0
+    node.run(*words)
+    assert node("monitor", 1).rc == 7
+    node.start(1)
+    assert node("monitor", 1).rc == 0
+    assert node.run("iptables", "-t", "mangle", "-S") == right
+    node.run(*words)
+    node.stop(1)
+    assert place(node.namespace, lab.vip) == "" and node.joined() == []
+    assert node.run("iptables", "-t", "mangle", "-S") == empty
+    assert node.run("arptables", "-L", "OUTPUT", "-n", "-v") == answers
+
+
+@pytest.mark.parametrize("table, chain", [("filter", "INPUT"), ("security", "INPUT"),
+                                          ("mangle", "INPUT"), ("mangle", "PREROUTING")])
+def test_iptables_in_other_tables(shared, need, table, chain):
+    need("arptables", "arptables")
+    lab = shared(4, clusterip_firewall="iptables", clusterip_table=table, clusterip_chain=chain)
+    lab.start()
+    assert all(abs(share - 100 / 3) < 5 for share in shares(lab.ask("udp")))
+    for node in lab.nodes:
+        assert node("monitor", node.number).rc == 0
+        assert "-A %s -d" % chain in node.run("iptables", "-t", table, "-S")
+        node.stop(node.number)
+        assert "IPaddr2" not in node.run("iptables", "-t", table, "-S")
+        assert place(node.namespace, lab.vip) == ""
+
+
 def test_sixteen_instances_at_once(lone, version, tmp_path):
     lab = lone(version, CRM_meta_clone_max=16)
     node = lab.nodes[0]
@@ -421,13 +568,16 @@ def test_lock_of_a_killed_instance(pair_of_buckets):
     {"clusterip_hash_seed": "4294967296"}, {"clusterip_table": "nat"},
     {"clusterip_chain": "-F"}, {"clusterip_chain": "a b"}, {"clusterip_chain": "x" * 29},
     {"clusterip_chain": ""}, {"lvs_support": "true"}, {"CRM_meta_clone": 3},
+    {"clusterip_table": "filter"},
+    {"clusterip_firewall": "iptables", "clusterip_table": "security"},
     {"clusterip_firewall": "iptables", "CRM_meta_clone_max": 33}], ids=str)
 def test_refused(lone, bad):
     lab = lone(4)
-    done = lab.nodes[0]("start" if len(bad) == 1 else "validate-all", 1, **bad)
-    assert done.rc == 6, done
     name, value = list(bad.items())[-1]
-    assert str(value) in done.reason and name.replace("CRM_meta_", "") in done.reason
+    for action in ("start", "validate-all"):
+        done = lab.nodes[0](action, 1, **bad)
+        assert done.rc == 6, done
+        assert str(value) in done.reason and name.replace("CRM_meta_", "") in done.reason
     assert clean(lab.nodes[0], lab.vip)
     lab.nodes[0].stop(1, **bad)
 

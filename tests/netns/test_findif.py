@@ -136,9 +136,14 @@ def test_mask_wider_than_the_route_without_nic(pair, agent):
     refused(pair, agent, 1, ip="192.0.2.50", cidr_netmask=16)
 
 
-@pytest.mark.parametrize("mask", [48, 80, 128])
-def test_ipv6_mask_that_differs_from_the_route_without_nic(pair, agent, mask):
-    refused(pair, agent, 1, ip="2001:db8::50", cidr_netmask=mask)
+@pytest.mark.parametrize("mask", [80, 128])
+def test_ipv6_mask_narrower_than_the_route_without_nic(pair, agent, mask):
+    place = lands_on(pair, agent, "2001:db8::50", cidr_netmask=mask)
+    assert place == "eth0/%d" % mask
+
+
+def test_ipv6_mask_wider_than_the_route_without_nic(pair, agent):
+    refused(pair, agent, 1, ip="2001:db8::50", cidr_netmask=48)
 
 
 def test_ipv6_mask_of_the_route_without_nic(pair, agent):

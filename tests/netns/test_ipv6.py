@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is particular to IPv6: spelling, duplicate address detection, labels and lifetimes."""
 
+import os
+import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
-from tests.netns.state import (address, addresses, addrlabels, everything, ip, place, routes,
-                               wait_until)
+from tests.netns.state import (address, addresses, addrlabels, batch, everything, ip, links, place,
+                               processes, routes, wait_until)
 
 VIP = "2001:db8::50"
 
@@ -25,15 +29,211 @@ def test_detection_is_waited_for_without_send_ua(pair, agent):
     assert 0.4 < done.seconds < 3
 
 
-@pytest.mark.parametrize("tools", ["usual", "none"])
-def test_collision(pair, agent, rival, tools):
+@pytest.mark.parametrize("given", [{}, {"env": {"HA_BIN": "/nonexistent"}}, {"arp_bg": "true"}],
+                         ids=["usual", "no tools", "background"])
+def test_collision(pair, agent, rival, given):
     rival(VIP)
     before = everything(pair.node)
-    env = {"HA_BIN": str(agent.folder)} if tools == "none" else {}
-    done = agent("start", ip=VIP, lvs_ipv6_addrlabel="true", env=env)
+    done = agent("start", ip=VIP, lvs_ipv6_addrlabel="true", CRM_meta_timeout=4000, **given)
     assert (done.rc, done.reason != "") == (1, True), done
-    assert VIP in done.log
+    assert VIP in done.log and done.seconds < 3, done
     assert everything(pair.node) == before
+    assert not processes(pair.node)
+
+
+def setting(pair, name, value):
+    """Write one file under /proc/sys/net/ipv6 of the node."""
+    subprocess.run(["ip", "netns", "exec", pair.node, "sh", "-c",
+                    'echo "$1" >/proc/sys/net/ipv6/"$2"', "sh", str(value), name],
+                   check=True, timeout=20)
+
+
+def slow_detection(pair):
+    """As it lasts on a host: up to a second until the question, and a second for the answer."""
+    setting(pair, "neigh/eth0/retrans_time_ms", 1000)
+    setting(pair, "conf/eth0/router_solicitation_delay", 1)
+
+
+def test_a_host_that_keeps_the_address_fails_the_start(pair, agent, rival):
+    slow_detection(pair)
+    rival(VIP)
+    before = everything(pair.node)
+    done = agent("start", ip=VIP)
+    assert done.rc == 1 and 8 < done.seconds < 14, done
+    assert done.log.count("tried anew") > 2 and "dadfailed" in done.reason, done
+    assert everything(pair.node) == before and not processes(pair.node)
+
+
+@pytest.mark.parametrize("usual", [True, False], ids=["as on a host", "quick"])
+@pytest.mark.parametrize("given", [{}, {"arp_bg": "true", "arp_sender": "builtin"}])
+def test_a_host_that_gives_the_address_up_in_time(pair, agent, rival, recorder, usual, given):
+    """As on a failover whose other half is still going on."""
+    if usual:
+        slow_detection(pair)
+    rival(VIP)
+    process = agent.start_process("start", subprocess.DEVNULL, subprocess.DEVNULL, ip=VIP, **given)
+    wait_until(lambda: (address(pair.node, VIP) or {}).get("dadfailed"), "the collision")
+    time.sleep(0.5)
+    ip(pair.neighbour, "addr", "del", VIP + "/64", "dev", "eth0")
+    assert process.wait(20) == 0, agent.log()
+    assert not {"tentative", "dadfailed"} & set(address(pair.node, VIP))
+    assert agent("monitor", ip=VIP).rc == 0
+    own = links(pair.node)["eth0"]["address"]
+    wait_until(lambda: [packet for packet in recorder.advertisements(VIP)
+                        if packet["mac"] == own], "the announcement")
+    assert agent.log().count("ip -f inet6 addr add") == 1, "the words are logged once"
+
+
+def test_what_is_added_anew_is_as_it_was(pair, agent, rival):
+    rival(VIP)
+    asked = {"ip": VIP, "noprefixroute": "true", "metric": 77, "preferred_lft": 600,
+             "lvs_ipv6_addrlabel": "true"}
+    process = agent.start_process("start", subprocess.DEVNULL, subprocess.DEVNULL, **asked)
+    wait_until(lambda: (address(pair.node, VIP) or {}).get("dadfailed"), "the collision")
+    ip(pair.neighbour, "addr", "del", VIP + "/64", "dev", "eth0")
+    assert process.wait(20) == 0, agent.log()
+    found = address(pair.node, VIP)
+    assert found["noprefixroute"] and found["metric"] == 77 and found["preferred_life_time"] <= 600
+    assert VIP + "/128" in addrlabels(pair.node)
+    assert agent("stop", **asked).rc == 0
+    assert place(pair.node, VIP) == "" and VIP + "/128" not in addrlabels(pair.node)
+
+
+def test_a_start_that_is_ended_between_two_tries_leaves_nothing(pair, agent, rival):
+    rival(VIP)
+    before = everything(pair.node)
+    process = agent.start_process("start", subprocess.DEVNULL, subprocess.DEVNULL, ip=VIP)
+    wait_until(lambda: "tried anew" in agent.log(), "the collision")
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+    assert everything(pair.node) == before
+
+
+# --- a link without carrier ------------------------------------------------------------------
+
+
+def unplug(pair):
+    """Take the node's carrier away, as if it had never been there: the kernel goes on with
+    detection on an interface that had one."""
+    ip(pair.neighbour, "link", "set", "dev", "eth0", "down")
+    batch(pair.node, "link set dev eth0 down", "link set dev eth0 up",
+          "addr add 2001:db8::1/64 dev eth0 nodad")
+    wait_until(lambda: links(pair.node)["eth0"]["operstate"] != "UP", "carrier lost")
+
+
+@pytest.fixture
+def unplugged(pair, agent):
+    """A function that starts the VIP while the node's link has no carrier; the Done."""
+    def start(timeout=3000, **given):
+        unplug(pair)
+        done = agent("start", ip=VIP, CRM_meta_timeout=timeout, **given)
+        assert done.rc == 0 and "WARNING" in done.log and "carrier" in done.log, done
+        assert "ERROR" not in done.log and done.err == "", done
+        assert done.seconds < min(timeout / 1000 * 0.7, 11), done
+        assert address(pair.node, VIP)["tentative"]
+        return done
+
+    return start
+
+
+def plug_in(pair):
+    ip(pair.neighbour, "link", "set", "dev", "eth0", "up")
+
+
+@pytest.mark.parametrize("timeout", [1500, 3000, 12000, pytest.param(20000, marks=pytest.mark.slow),
+                                     pytest.param(60000, marks=pytest.mark.slow)])
+def test_a_link_without_carrier_fails_no_start(pair, agent, unplugged, timeout):
+    unplugged(timeout)
+    assert agent("monitor", ip=VIP).rc == 0
+    assert len(processes(pair.node)) == 1
+    assert agent("stop", ip=VIP).rc == 0
+    wait_until(lambda: not processes(pair.node), "the end of who waits", 2)
+    assert place(pair.node, VIP) == "" and not list(agent.rsctmp.glob("send_arp-*"))
+
+
+@pytest.mark.parametrize("given", [
+    {}, {"arp_bg": "true"}, {"arp_sender": "builtin"}, {"arp_sender": "builtin", "arp_bg": "true"},
+    {"env": {"HA_BIN": "/nonexistent"}}])
+def test_it_is_announced_once_the_carrier_is_there(pair, agent, unplugged, recorder, given):
+    unplugged(arp_count=3, **given)
+    plug_in(pair)
+    wait_until(lambda: len(recorder.advertisements(VIP)) >= 3, "the announcement")
+    assert not {"tentative", "dadfailed"} & set(address(pair.node, VIP))
+    wait_until(lambda: not processes(pair.node), "the sender's end")
+    assert agent("monitor", ip=VIP).rc == 0
+    assert not list(agent.rsctmp.glob("send_arp-*")) and "ERROR" not in agent.log(), agent.log()
+
+
+@pytest.mark.parametrize("background", ["true", "false"])
+def test_it_is_announced_again_after_a_while(pair, agent, unplugged, recorder, background):
+    unplugged(arp_count=1, arp_repeat_after=1, arp_bg=background, arp_sender="builtin")
+    plug_in(pair)
+    wait_until(lambda: len(recorder.advertisements(VIP)) >= 2, "both announcements")
+    wait_until(lambda: not processes(pair.node), "the sender's end")
+
+
+def test_a_refresh_announces_nothing_that_is_tentative(pair, agent, unplugged, recorder):
+    """And it leaves the one alone that waits."""
+    unplugged(arp_sender="builtin")
+    before = processes(pair.node)
+    done = agent("monitor", ip=VIP, arp_sender="builtin", arp_count_refresh=2)
+    assert done.rc == 0 and "ERROR" not in done.log, done
+    assert processes(pair.node) == before
+    plug_in(pair)
+    wait_until(lambda: recorder.advertisements(VIP), "the announcement")
+    assert agent("monitor", ip=VIP, arp_sender="builtin", arp_count_refresh=2).rc == 0
+
+
+def test_a_duplicate_that_is_seen_later_is_left_alone(pair, agent, unplugged):
+    unplugged()
+    ip(pair.neighbour, "addr", "add", VIP + "/64", "dev", "eth0", "nodad")
+    setting(pair, "conf/eth0/dad_transmits", 50)    # the neighbour answers late, its link is young
+    plug_in(pair)
+    wait_until(lambda: address(pair.node, VIP).get("dadfailed"), "the collision")
+    wait_until(lambda: not processes(pair.node), "the end of who waits", 4)
+    assert "ERROR: IPv6 address collision %s" % VIP in agent.log()
+    assert address(pair.node, VIP)["dadfailed"], "left for monitor to tell"
+    assert agent("monitor", ip=VIP).rc == 1
+    assert agent("stop", ip=VIP).rc == 0
+
+
+@pytest.mark.parametrize("words", [["addr", "del", VIP + "/64", "dev", "eth0"],
+                                   ["link", "del", "dev", "eth0"]])
+def test_who_waits_ends_when_the_address_has_gone(pair, agent, unplugged, words):
+    unplugged()
+    shutil.rmtree(agent.rsctmp)
+    ip(pair.node, *words)
+    wait_until(lambda: not processes(pair.node), "the end of who waits", 4)
+    assert "has gone" in agent.log() and "ERROR" not in agent.log(), agent.log()
+
+
+def test_who_waits_survives_the_agents_group(pair, agent):
+    unplug(pair)
+    process = agent.start_process("start", subprocess.PIPE, subprocess.PIPE, ip=VIP,
+                                  CRM_meta_timeout=3000)
+    assert process.communicate(timeout=20) == (b"", b"") and process.returncode == 0
+    for number in (signal.SIGHUP, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            pass
+    assert len(processes(pair.node)) == 1
+
+
+def test_a_start_again_leaves_one_who_waits(pair, agent, unplugged):
+    unplugged()
+    ip(pair.node, "addr", "del", VIP + "/64", "dev", "eth0")
+    assert agent("start", ip=VIP, CRM_meta_timeout=3000).rc == 0
+    assert len(processes(pair.node)) == 1
+    assert agent("start", ip=VIP).rc == 0, "it is there"
+    assert len(processes(pair.node)) == 1
+
+
+def test_where_detection_is_off_nothing_is_waited_for(pair, agent):
+    unplug(pair)
+    done = agent("start", ip=VIP, nodad="true")
+    assert done.rc == 0 and done.seconds < 2 and "WARNING" not in done.log, done
+    assert not address(pair.node, VIP).get("tentative")
 
 
 def test_nodad(pair, agent, rival):

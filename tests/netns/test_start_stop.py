@@ -122,10 +122,12 @@ def test_another_mask_is_another_address(pair, agent):
     assert agent("monitor", cidr_netmask=24, **asked).rc == 0
 
 
-def test_stop_with_another_mask_leaves_the_address(pair, agent):
-    agent("start", ip="192.0.2.50")
-    assert agent("stop", ip="192.0.2.50", nic="eth0", cidr_netmask=2).rc == 0
-    assert place(pair.node, "192.0.2.50") == "eth0/24"
+@pytest.mark.parametrize("mask", [2, 25])
+def test_stop_with_another_mask_removes_the_address(pair, agent, mask):
+    ip(pair.node, "addr", "add", "192.0.2.50/24", "dev", "eth0")
+    assert agent("monitor", ip="192.0.2.50", nic="eth0", cidr_netmask=mask).rc == 7
+    assert agent("stop", ip="192.0.2.50", nic="eth0", cidr_netmask=mask).rc == 0
+    assert place(pair.node, "192.0.2.50") == ""
 
 
 def test_address_on_another_interface_is_not_running(two_nics, agent, vip):

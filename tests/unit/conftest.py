@@ -82,6 +82,7 @@ def fp(twins, tmp_path, monkeypatch):
     for name in ("query", "query_ahead", "query_start", "query_end", "get_ready", "run", "detach",
                  "replace"):
         monkeypatch.setattr(commands, name, getattr(twins, name))
+    monkeypatch.setattr(waiting, "wait_some", twins.wait_some)
     monkeypatch.setattr(environment, "USUAL_PATH", "")
     # The twins say subprocess.Popen; looking for it in every module takes longer than the test.
     monkeypatch.setattr(ProcessDispatcher, "_patch_popen_references", lambda _popen: None,
@@ -155,13 +156,14 @@ def host(monkeypatch):
     monkeypatch.setattr(_socket, "if_nametoindex", number)
     monkeypatch.setattr(_socket, "if_indextoname",
                         lambda index: next(name for name in NICS if NICS[name] == index))
+    monkeypatch.setattr(packets, "hardware_address", lambda _nic: bytes.fromhex("020000000101"))
     monkeypatch.setattr(packets, "Announcer", Announcer)
     Announcer.made = []
     Announcer.failing = ()
     return monkeypatch
 
 
-class Announcer:
+class Announcer(packets.Announcer):
     """Stands in for the socket of the built-in sender; made holds [arguments, rounds sent]."""
 
     made = []
@@ -180,12 +182,6 @@ class Announcer:
 
     def close(self):
         self.record.append("closed")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_problem):
-        self.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.unit.scenes import ON_ETH0, ON_ETH0_6
 from tests.unit.twins import NO_PID
 
 GUARDED = ("agent", "start", "stop", "vip", "findif", "interface", "announce", "ocf", "params",
-           "pidfile", "commands")
+           "pidfile", "commands", "dad", "lookout")
 #: main() as it ends: nothing is left that could handle a fault in these. A generator that is
 #: closed is called as well, and Python drops what it raises then.
 LAST = ("main", "unexpected", "ocf_exit_reason", "ocf_log", "write_all", "<genexpr>", "to_bytes")

@@ -5,7 +5,7 @@ import posix
 
 import pytest
 
-from ipaddr2_py import announce, commands, ocf
+from ipaddr2_py import announce, commands, dad, lookout, packets, waiting
 from tests.unit.scenes import DAD6, LINK, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
 
 IP6 = "2001:db8::e"
@@ -139,7 +139,7 @@ def test_the_pid_file_while_a_sender_runs(fp, make_vip, scene, monkeypatch):
     real, seen = commands.query_end, []
     monkeypatch.setattr(commands, "query_end",
                         lambda started: seen.append(scene.pid_file().read_text()) or real(started))
-    announce.run_program(sending)
+    assert announce.run_sender(sending) == 0
     assert seen == ["%d\n" % (2 ** 22)]
     assert not scene.pid_file().exists()
 
@@ -168,22 +168,136 @@ def test_no_refresh_of_what_is_not_here(fp, agent):
 @pytest.mark.parametrize("rc", [0, 1])
 def test_refresh_fails_no_monitor(fp, agent, scene, rc):
     fp.query(SHOW6, scene.here6)
+    fp.query(DAD6, scene.here6)
     fp.query(scene.send_ua(count="3"), rc=rc)
     assert agent("monitor", arp_count_refresh="3", **ON_ETH0_6).rc == 0
 
 
-@pytest.mark.parametrize("still_here", [True, False])
-def test_a_second_round(fp, agent, scene, clock, still_here):
+@pytest.mark.parametrize("name", ["addr-inet6-tentative", "addr-inet6-dadfailed"])
+def test_no_refresh_of_what_may_be_another_hosts(fp, agent, captured, scene, name):
+    fp.query(SHOW6, scene.here6)
+    fp.query(DAD6, captured(name).replace("::dad", "::e"))
+    done = agent("monitor", arp_count_refresh="3", **ON_ETH0_6)
+    assert done.rc == 0 and done.log == [
+        "INFO: duplicate address detection of 2001:db8::e has not ended: not announced again"]
+
+
+def test_a_refresh_where_detection_cannot_be_told(fp, agent, scene):
+    fp.query(SHOW6, scene.here6)
+    fp.query(DAD6, rc=1)
+    fp.query(scene.send_ua(count="3"))
+    assert agent("monitor", arp_count_refresh="3", **ON_ETH0_6).rc == 0
+
+
+@pytest.fixture
+def looks(fp, scene):
+    """A function that describes that many looks for the address, which find it, and one that
+    sees it gone."""
+    def describe(number, gone=False):
+        for _ in range(number):
+            fp.query(SHOW4, scene.here)
+        if gone:
+            fp.query(SHOW4)
+
+    return describe
+
+
+@pytest.mark.parametrize("after", ["90", "0000000090"])
+def test_a_second_round(fp, agent, scene, clock, looks, after):
     scene.look()
     scene.add()
     scene.announce()
-    fp.query(SHOW4, scene.here if still_here else "")
-    if still_here:
-        fp.query(scene.send_arp())
+    looks(91)           # each second, and before it is sent
+    fp.query(scene.send_arp())
+    begin = clock.now
+    assert agent("start", arp_repeat_after=after, **ON_ETH0).rc == 0
+    assert clock.now - begin == pytest.approx(90)
+    assert not scene.pid_file().exists()
+
+
+def test_no_second_round_of_what_has_gone(fp, agent, scene, clock, looks):
+    scene.look()
+    scene.add()
+    scene.announce()
+    looks(4, gone=True)
     begin = clock.now
     assert agent("start", arp_repeat_after="90", **ON_ETH0).rc == 0
-    assert clock.now - begin >= 90
+    assert clock.now - begin == pytest.approx(5)
     assert not scene.pid_file().exists()
+
+
+def test_no_second_round_of_what_goes_in_the_last_moment(fp, agent, scene, clock, looks):
+    scene.look()
+    scene.add()
+    scene.announce()
+    looks(2, gone=True)         # two while it waits, one before it sends
+    assert agent("start", arp_repeat_after="2", **ON_ETH0).rc == 0
+    assert not scene.pid_file().exists()
+
+
+def test_no_second_round_where_it_cannot_be_told_in_the_end(fp, agent, scene, clock):
+    scene.look()
+    scene.add()
+    scene.announce()
+    for _ in range(3):
+        fp.query(SHOW4, rc=1)
+    done = agent("start", arp_repeat_after="2", **ON_ETH0)
+    assert done.rc == 0 and "ERROR: 192.0.2.10 is not announced again: " in done.log[-1]
+
+
+# --- whether the address is still here -------------------------------------------------------
+
+
+@pytest.mark.parametrize("text, rc, gone", [
+    ("addr-inet-to-10", 0, False), ("addr-inet-to-none", 0, True), ("addr-inet-to-1", 0, True),
+    ("addr-inet-to-none", 1, False), ("link-eth0-long", 0, False)])
+def test_a_look(fp, make_vip, captured, clock, text, rc, gone):
+    """Where `ip` does not say, the address is taken to be here."""
+    fp.query(SHOW4, captured(text), rc=rc)
+    watch = lookout.Lookout(make_vip())
+    assert not watch.is_over(), "it was here a moment ago"
+    clock.now += 1
+    assert watch.is_over() is gone and watch.gone is gone
+    assert watch.is_over() is gone, "it is not asked for again at once"
+
+
+def test_on_another_interface_it_is_not_here(fp, make_vip, captured):
+    fp.query(SHOW4, captured("addr-inet-to-10"))
+    assert not lookout.is_here(make_vip(nic="eth1"))
+
+
+@pytest.mark.parametrize("seconds, limit, over, took", [
+    (0, 20, False, 0), (0.5, 20, False, 0.5), (2.5, 20, False, 2.5), (2.5, 1.5, True, 1.5)])
+def test_a_pause(make_vip, clock, looks, seconds, limit, over, took):
+    looks(int(took))
+    waiting.set_deadline(limit)
+    watch, begin = lookout.Lookout(make_vip()), clock.now
+    assert watch.pause(seconds) is over and not watch.gone
+    assert clock.now - begin == pytest.approx(took)
+
+
+def test_a_program_is_ended_when_the_address_has_gone(fp, make_vip, looks, clock, monkeypatch,
+                                                      tmp_path):
+    fp.query("arping -U -c 5 -I eth0 192.0.2.10", hangs=True)
+    looks(2, gone=True)
+
+    def wait_some(_started, seconds):
+        clock.now += seconds
+
+    monkeypatch.setattr(waiting, "wait_some", wait_some)
+    ended, real = [], commands.query_end
+
+    def query_end(started, seconds=None):
+        ended.append(seconds)
+        return real(started, seconds)
+
+    monkeypatch.setattr(commands, "query_end", query_end)
+    sending = announce.Sending(make_vip(arp_sender="iputils_arping"), "5", "info")
+    waiting.set_deadline(60)
+    assert announce.run_sender(sending) == 1
+    assert ended[-1] == 0
+    log = (tmp_path / "log").read_text()
+    assert "INFO: 192.0.2.10/25 on eth0 has gone" in log and "ERROR" not in log
 
 
 # --- the built-in sender ---------------------------------------------------------------------
@@ -198,10 +312,123 @@ def test_rounds_of_the_built_in_sender(make_vip, built_in, clock, scene, given, 
                    arp_count=count, **given)
     sending = announce.prepare(vip)
     begin = clock.now
-    assert announce.announce(sending, "") == 0
+    assert announce.announce(sending, "") == 0 and not sending.lookout.gone
     assert built_in.made == [[("eth0", vip.ip, mode, None), int(count), "closed"]]
     assert clock.now - begin == pytest.approx((int(count) - 1) * 0.1)
     assert not scene.pid_file(vip.ip).exists()
+
+
+def test_a_round_of_the_built_in_sender_goes_out_before_the_agent_goes_on(make_vip, built_in, clock,
+                                                                          monkeypatch):
+    left = []
+    monkeypatch.setattr(commands, "detach", left.append)
+    sending = announce.prepare(make_vip(arp_sender="builtin", arp_count="3"))
+    assert announce.announce(sending, "") == 0
+    assert built_in.made[0][1:] == [1] and len(left) == 1
+    left[0]()
+    assert built_in.made[0][1:] == [3, "closed"]
+
+
+@pytest.mark.parametrize("interval, rounds, ends", [("200", 25, 5), ("60000", 1, 5)])
+def test_the_built_in_sender_ends_with_the_address(make_vip, built_in, clock, looks, tmp_path,
+                                                   interval, rounds, ends):
+    looks(4, gone=True)
+    vip = make_vip(arp_sender="builtin", arp_bg="no", arp_count="1000", arp_interval=interval)
+    waiting.set_deadline(1000)
+    begin = clock.now
+    assert announce.announce(announce.prepare(vip), "") == 1
+    assert clock.now - begin == pytest.approx(ends)
+    assert built_in.made[0][1:] == [rounds, "closed"]
+    log = (tmp_path / "log").read_text()
+    assert "INFO: 192.0.2.10/25 on eth0 has gone: its announcement ends" in log
+    assert "ERROR" not in log
+
+
+def test_the_built_in_sender_ends_at_the_time_limit(make_vip, built_in, clock, looks, tmp_path):
+    looks(2)
+    vip = make_vip(arp_sender="builtin", arp_bg="no", arp_count="1000", arp_interval="1000")
+    waiting.set_deadline(2.5)
+    assert announce.announce(announce.prepare(vip), "") == 1
+    assert built_in.made[0][1:] == [3, "closed"]
+    assert "INFO: ended at the time limit" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("count, interval, seconds", [
+    ("5", "200", 65), ("0000005", "200", 65), ("5", "0000000060000", 360),
+    ("10000000", "1", 1000000), ("1", "430000000", 430060), ("5", "430000000", 1000000),
+    (str(2 ** 63 - 1), str(2 ** 63 - 1), 1000000)])
+def test_how_long_a_burst_may_take(make_vip, count, interval, seconds):
+    vip = make_vip(arp_interval=interval, arp_sender="send_arp")
+    sending = announce.Sending(vip, count, "info")
+    assert sending.longest() == seconds
+    assert count in sending.argv and interval in sending.argv, "as the user gave them"
+
+
+@pytest.mark.parametrize("text, value", [("7", 7), ("0000007", 7), ("0", 0), ("10000000", 10000000),
+                                         ("1000000001", 1000000000), ("9" * 19, 1000000000)])
+def test_a_number(text, value):
+    assert announce.number(text) == value
+
+
+# --- nobody to tell --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def nobody(host):
+    """An interface without a hardware address."""
+    def refuse(nic):
+        raise packets.NothingToTell("the interface %r has none" % nic)
+
+    host.setattr(packets, "hardware_address", refuse)
+
+
+@pytest.mark.parametrize("sender", ["", "send_arp", "builtin", "iputils_arping"])
+def test_nothing_to_announce(fp, agent, scene, nobody, sender):
+    scene.look(link=False)
+    scene.add()
+    done = agent("start", arp_sender=sender, arp_repeat_after="5", **ON_ETH0)
+    assert (done.rc, done.log[-1]) == (
+        0, "INFO: nothing is announced: the interface 'eth0' has none")
+    assert not any(line.startswith(("ERROR", "WARNING")) for line in done.log)
+
+
+@pytest.mark.parametrize("sender", ["", "builtin"])
+def test_nothing_to_announce_of_ipv6(fp, agent, scene, nobody, sender):
+    """A send_ua that fails would fail the start."""
+    scene.look6()
+    scene.add6()
+    fp.query(DAD6, scene.here6)
+    done = agent("start", arp_sender=sender, **ON_ETH0_6)
+    assert done.rc == 0 and "nothing is announced" in done.log[-1]
+
+
+def test_nothing_to_announce_later(fp, agent, captured, scene, nobody, clock, monkeypatch):
+    """Nobody waits for the end of detection then."""
+    monkeypatch.setattr(dad, "LIMIT", 0.0)
+    scene.look6()
+    scene.add6()
+    for _ in range(2):
+        fp.query(DAD6, captured("addr-inet6-tentative"))
+    done = agent("start", **ON_ETH0_6)
+    assert done.rc == 0 and "nothing is announced" in done.log[-1]
+    assert done.log[-1].startswith("WARNING")
+
+
+def test_nothing_to_announce_again(fp, agent, scene, nobody):
+    fp.query(SHOW4, scene.here)
+    done = agent("monitor", arp_count_refresh="2", **ON_ETH0)
+    assert (done.rc, done.log) == (0, [])
+
+
+def test_what_else_is_wrong_with_an_interface_is_the_senders_to_say(fp, agent, scene, host):
+    def refuse(nic):
+        raise packets.PacketError("%s is InfiniBand" % nic)
+
+    host.setattr(packets, "hardware_address", refuse)
+    scene.look()
+    scene.add()
+    scene.announce()
+    assert agent("start", **ON_ETH0).rc == 0
 
 
 @pytest.mark.parametrize("failing", ["open", "send"])
@@ -241,62 +468,40 @@ def test_the_command_that_is_logged_can_be_pasted(make_vip, clock, tmp_path):
     assert argv[1:] == ["-c", "5", "-i", "200", "-A", "eth0", "192.0.2.10"]
 
 
+def test_the_command_that_is_logged_has_numbers(make_vip):
+    """As bin/announce takes them, whatever the parameters hold."""
+    vip = make_vip(arp_sender="builtin", arp_interval="9" * 19, arp_count="0000003")
+    assert announce.prepare(vip).told().split()[1:5] == ["-c", "3", "-i", "1000000000"]
+
+
+@pytest.mark.parametrize("sender, mac", [("send_arp", "auto"), ("builtin", "")])
+def test_without_sharing_the_interfaces_own_address_is_announced(make_vip, built_in, clock, sender,
+                                                                 mac):
+    """Whatever mac= says: neighbours would send to nobody."""
+    vip = make_vip(arp_sender=sender, mac="02:00:00:00:00:99", arp_bg="no", arp_count="1")
+    assert announce.announced_mac(vip) is None
+    sending = announce.prepare(vip)
+    assert "99" not in sending.told()
+    if sender == "builtin":
+        announce.announce(sending, "")
+        assert built_in.made[0][0] == ("eth0", "192.0.2.10", "both", None)
+    else:
+        assert sending.argv[-3] == mac
+
+
+@pytest.mark.parametrize("sender, mac", [("send_arp", "01005e7f0001"), ("builtin", "")])
+def test_a_shared_address_is_announced_with_its_own(make_vip, built_in, clock, sender, mac):
+    vip = make_vip(arp_sender=sender, mac="01:00:5e:7f:00:01", arp_bg="no", arp_count="1")
+    vip.bucket = 1
+    sending = announce.prepare(vip)
+    if sender == "builtin":
+        announce.announce(sending, "")
+        assert built_in.made[0][0] == ("eth0", "192.0.2.10", "both", "01:00:5e:7f:00:01")
+    else:
+        assert sending.argv[-3] == mac
+
+
 def test_the_command_of_a_cluster_ip_names_its_hardware_address(make_vip, clock, tmp_path):
     vip = make_vip(arp_sender="builtin", mac="01:00:5e:7f:00:01")
     vip.bucket = 1
     assert " --mac 01:00:5e:7f:00:01 eth0 192.0.2.10" in announce.prepare(vip).told()
-
-
-# --- duplicate address detection -------------------------------------------------------------
-
-
-def test_tentative_for_ten_seconds(fp, make_vip, captured, clock, tmp_path):
-    begin = clock.now
-    fp.keep_last_process(True)
-    vip = make_vip(ip=IP6, prefix=64)
-    fp.register(DAD6.split(), stdout=captured("addr-inet6-tentative"))
-    announce.wait_for_dad(vip)
-    assert 10 < clock.now - begin < 10.2
-    assert "WARNING" in (tmp_path / "log").read_text()
-    assert fp.twins.calls[0] == ("query", DAD6.split()) and len(set(
-        tuple(argv) for _, argv in fp.twins.calls)) == 1
-    fp.twins.calls.clear()
-
-
-def test_an_address_that_another_host_has(fp, agent, captured, scene, clock):
-    show = "ip -o -f inet6 addr show to 2001:db8::dad"
-    flags = "ip -o -f inet6 addr show dev eth0 to 2001:db8::dad/64"
-    failed = captured("addr-inet6-dadfailed")
-    fp.query(show)
-    fp.run("ip -f inet6 addr add 2001:db8::dad/64 dev eth0 preferred_lft forever")
-    fp.query(show, failed.replace("dadfailed ", ""))
-    fp.run("ip link set dev eth0 up")
-    fp.query(flags, failed.replace("dadfailed ", ""))
-    fp.query(flags, failed)
-    fp.run("ip -f inet6 addr del dev eth0 2001:db8::dad/64")    # the shell agent's words
-    fp.query(show)
-    done = agent("start", **dict(ON_ETH0_6, ip="2001:db8::dad"))
-    assert done.rc == 1 and "2001:db8::dad" in done.reasons[0]
-
-
-def test_nothing_to_wait_for(fp, make_vip, captured):
-    fp.query(DAD6, captured("addr-inet6-settled"))
-    announce.wait_for_dad(make_vip(ip=IP6, prefix=64))
-
-
-@pytest.mark.parametrize("text", ["addr-inet6-to-1", "addr-inet-to-none"])
-def test_an_address_that_is_gone_again(fp, make_vip, captured, text):
-    fp.query(DAD6, captured(text))
-    with pytest.raises(ocf.OcfExit) as left:
-        announce.wait_for_dad(make_vip(ip=IP6, prefix=64))
-    assert left.value.rc == 1
-
-
-def test_an_ip_that_does_not_tell_of_duplicates(fp, make_vip, clock):
-    begin = clock.now
-    fp.keep_last_process(True)
-    fp.register(DAD6.split(), returncode=2)
-    with pytest.raises(ocf.OcfExit) as left:
-        announce.wait_for_dad(make_vip(ip=IP6, prefix=64))
-    assert left.value.rc == 1 and 10 < clock.now - begin < 10.2
-    fp.twins.calls.clear()

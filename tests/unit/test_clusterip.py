@@ -4,6 +4,7 @@
 import os
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ import threading
 import pytest
 
 from ipaddr2_py import (clusterip, clusterip_iptables, clusterip_nft, clusterip_params,
-                        clusterip_share, clusterip_target, ocf, packets)
+                        clusterip_rules, clusterip_share, clusterip_target, ocf, packets)
 from ipaddr2_py.clusterip_share import Share
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "clusterip"
@@ -116,6 +117,17 @@ def test_checksum_stays_right():
         assert packets.internet_checksum(pseudo + bytes(changed[54:])) in (0, 0xffff)
 
 
+@pytest.mark.parametrize("own, mac, makeup", [
+    (bytes(6), "3333ffffcccb", 1),          # a sum of 0x10000, that of 0xffff, and one of 0x1fffe
+    (bytes(6), "3333ffffcccc", 0xffff), (b"\xff" * 6, "33337fffcccd", 0x7fff)])
+def test_checksum_at_the_edges(own, mac, makeup):
+    mac = bytes.fromhex(mac)
+    words = [int.from_bytes(own[place:place + 2], "big") for place in (0, 2, 4)]
+    words += [0xffff - int.from_bytes(mac[place:place + 2], "big") for place in (0, 2, 4)]
+    assert clusterip_share.checksum_makeup(own, mac) == makeup
+    assert makeup % 0xffff == sum(words) % 0xffff and makeup < 0x10000
+
+
 def test_joined_macs():
     text = data("dev_mcast")
     assert clusterip_share.parse_joined(text, "eth0") == {MAC4}
@@ -124,7 +136,7 @@ def test_joined_macs():
 
 @pytest.mark.parametrize("release, version", [
     ("6.1.0-41-amd64", (6, 1)), ("6.3", (6, 3)), ("6.18.44-fc-v595", (6, 18)),
-    ("5.10-rc1", (5, 10)), ("x", (0,))])
+    ("5.10-rc1", (5, 10)), ("x", (0,)), ("6²", (6,)), ("²", (0,)), ("6.", (6, 0))])
 def test_kernel_version(release, version):
     assert clusterip_target.kernel_version(release) == version
 
@@ -133,7 +145,7 @@ def test_kernel_version(release, version):
 
 
 def nft_share(vip, *names):
-    rules = clusterip_nft.parse_rules("".join(data(name) for name in names))
+    rules = clusterip_rules.parse_rules("".join(data(name) for name in names))
     return clusterip_nft.parse_share(rules, vip)
 
 
@@ -149,7 +161,7 @@ def test_nft_rules_for_the_source_alone(shared):
     share = nft_share(shared(), "nft-ip-sourceip")
     assert (share.hash, sorted(share.buckets), share.complete) == ("sourceip", [2], False)
     text = data("nft-ip-sourceip") + data("nft-arp").replace(PORTS, "sourceip")
-    share = clusterip_nft.parse_share(clusterip_nft.parse_rules(text), shared())
+    share = clusterip_nft.parse_share(clusterip_rules.parse_rules(text), shared())
     assert share.complete
 
 
@@ -167,10 +179,10 @@ def test_any_rule_that_is_gone_is_missed(shared):
         assert len(rules) > 6
         for number in rules:
             text = "\n".join(lines[:number] + lines[number + 1:])
-            share = clusterip_nft.parse_share(clusterip_nft.parse_rules(text), vip)
+            share = clusterip_nft.parse_share(clusterip_rules.parse_rules(text), vip)
             assert not share.complete, lines[number]
             twice = "\n".join(lines[:number] + [lines[number]] + lines[number:])
-            share = clusterip_nft.parse_share(clusterip_nft.parse_rules(twice), vip)
+            share = clusterip_nft.parse_share(clusterip_rules.parse_rules(twice), vip)
             assert not share.complete, lines[number]
 
 
@@ -180,12 +192,12 @@ def test_any_rule_that_is_gone_is_missed(shared):
     "IPaddr2 eth0 %s x sourceip 3 0x1" % MAC4, "IPaddr2 eth0 %s - sourceip 3 seed" % MAC4])
 def test_settings_that_nobody_wrote(shared, comment):
     text = 'table ip t {\n\tchain share {\n\t\taccept comment "%s" # handle 3\n\t}\n}' % comment
-    share = clusterip_nft.parse_share(clusterip_nft.parse_rules(text), shared())
+    share = clusterip_nft.parse_share(clusterip_rules.parse_rules(text), shared())
     assert (share.complete, share.mac) == (False, "")
 
 
 def test_empty_tables_are_incomplete(shared):
-    assert clusterip_nft.parse_rules("table ip t { # handle 3\n}\n") == []
+    assert clusterip_rules.parse_rules("table ip t { # handle 3\n}\n") == []
     assert not clusterip_nft.parse_share([], shared()).complete
 
 
@@ -208,8 +220,105 @@ def test_iptables_rules_that_are_gone_are_missed(gone):
     assert not share.complete and sorted(share.buckets) == [1, 3]
 
 
+#: Changes of what is listed: (regular expression, what is put there), all places.
+SPOILT = {
+    "the drop first": (r"((?:-A IPaddr2.* RETURN\n)+)(-A IPaddr2.* DROP\n)", r"\2\1"),
+    "two drops": (r"(-A IPaddr2.* DROP\n)", r"\1\1"), "accepted": ("DROP", "ACCEPT"),
+    "another verdict": (r"00004 (.*) RETURN", r"00004 \1 ACCEPT"),
+    "another seed": (r"00004 (.*) --cluster-hash-seed 0x\S+", r"00004 \1 --cluster-hash-seed 0x1"),
+    "more buckets": (r"00004 --cluster-total-nodes 3", "00004 --cluster-total-nodes 4"),
+    "others' buckets": ("--cluster-local-nodemask 0x00000004",
+                        "! --cluster-local-nodemask 0x00000004"),
+    "an extra match": (r"-m cluster (.* 0x00000004)", r"-p tcp -m cluster \1"),
+    "a remark": (r"0x00000004 (.*) -j", r'0x00000004 \1 -m comment --comment "of mine" -j'),
+    "twice": (r"(-A IPaddr2.*0x00000004.*\n)", r"\1\1"),
+    "another address": ("-d 192.0.2.100/32", "-d 192.0.2.101/32"),
+    "all other addresses": ("-d 192.0.2.100/32", "! -d 192.0.2.100/32"),
+    "a network": ("-d 192.0.2.100/32", "-d 192.0.2.100/24"),
+    "another interface": ("-i eth0", "-i eth1"), "no interface": ("-i eth0 ", ""),
+    "TCP alone": ("-i eth0", "-i eth0 -p tcp"), "no way back": ("-i eth0 -j", "-i eth0 -g"),
+    "another jump": (r"(-A PREROUTING.*\n)", r'\1-A INPUT -m comment --comment "a b" -g '
+                     "IPaddr2-192.0.2.100\n"),
+    "another's rule": (r"(-A IPaddr2.*DROP)", r'-A IPaddr2-192.0.2.100 -m comment --comment '
+                       r'"a \\"b\\"" -j ACCEPT\n\1')}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_any_change_of_iptables_is_seen(name):
+    text, count = re.subn(*SPOILT[name], data("iptables-mangle"))
+    assert count
+    rules = clusterip_iptables.Rules(text, data("arptables-nft"), VIP4)
+    share = clusterip_iptables.parse_share(rules, VIP4, 3)
+    assert not share.complete and 1 in share.buckets
+    assert (3 in share.buckets) is (name not in ("others' buckets", "more buckets"))
+
+
+@pytest.mark.parametrize("old, new", [
+    ("0x77d26fe5", "2010279909"), ("0x77d26fe5", "0x077d26fe5"),
+    ("-m cluster (.*) -j RETURN", r"\1 -m cluster -j RETURN"),
+    ("-d 192.0.2.100/32 -i eth0", "-i eth0 -d 192.0.2.100/32"), ("INPUT ACCEPT", "INPUT DROP"),
+    (r"(-P INPUT.*\n)", r'\1-A INPUT -s 192.0.2.100/32 -m comment --comment "x -j" -j ACCEPT\n')])
+def test_what_iptables_may_list_as_well(old, new):
+    text, count = re.subn(old, new, data("iptables-mangle"))
+    rules = clusterip_iptables.Rules(text, data("arptables-nft"), VIP4)
+    assert count and clusterip_iptables.parse_share(rules, VIP4, 3).complete
+
+
+@pytest.mark.parametrize("mask, total, number", [
+    ("0x00000001", "3", 1), ("0x80000000", "32", 32), ("0x00000000", "3", 0), ("0x3", "3", 0),
+    ("", "3", 0), ("0x", "3", 0), ("of", "3", 0), ("²", "3", 0), ("0x100000000", "3", 0),
+    ("0x" + "9" * 5000, "3", 0), ("0x00000008", "3", 0), ("0x00000001", "²", 1),
+    ("0x00000001", "9" * 5000, 1), ("0x00000001", "", 1)])
+def test_odd_buckets_of_iptables(mask, total, number):
+    text = "-N IPaddr2-192.0.2.100\n-A IPaddr2-192.0.2.100 -m cluster --cluster-local-nodemask " \
+        "%s --cluster-total-nodes %s --cluster-hash-seed ² -j RETURN\n" % (mask, total)
+    share = clusterip_iptables.parse_share(clusterip_iptables.Rules(text, "", VIP4), VIP4, 3)
+    assert not share.complete and sorted(share.buckets) == ([number] if number else [])
+
+
+def test_buckets_of_other_totals_are_not_the_addresss():
+    """Stop would take one for a bucket that another instance holds."""
+    text = data("iptables-mangle").replace("-A IPaddr2", (
+        "-A IPaddr2-192.0.2.100 -m cluster --cluster-local-nodemask 0x80000000 "
+        "--cluster-total-nodes 32 --cluster-hash-seed 0x1 -j RETURN\n-A IPaddr2"), 1)
+    rules = clusterip_iptables.Rules(text, data("arptables-nft"), VIP4)
+    share = clusterip_iptables.parse_share(rules, VIP4, 3)
+    assert (share.complete, sorted(share.buckets), share.total) == (False, [1, 3], 3)
+
+
+@pytest.mark.parametrize("more, complete", [
+    ("-j DROP -i * -o * ! -s 192.0.2.100 , pcnt=0 -- bcnt=0", True),
+    ("-j mangle -i * -o eth0 -s 192.0.2.100 -d 192.0.2.7 --opcode 1 --mangle-mac-s %s , pcnt=0"
+     % MAC4, True),
+    ("-j mangle -i * -o * -s 192.0.2.100 --mangle-mac-s %s --mangle-mac-d %s --mangle-target "
+     "CONTINUE , pcnt=0 -- bcnt=0" % (MAC4, MAC4), True),
+    ("-j mangle -i * -o we ird -s 192.0.2.0/24 --mangle-mac-s %s , pcnt=0" % MAC4, True),
+    ("-s", True), ("-o", True), (", ,", True), ("-s 192.0.2.100 --mangle-mac-s", True),
+    ("-j mangle -i * -o eth1 -s 192.0.2.100 --h-length 6 --mangle-mac-s %s --mangle-target "
+     "CONTINUE , pcnt=0 -- bcnt=0" % MAC4, False)])
+def test_rules_of_others_in_arptables(more, complete):
+    """The chain OUTPUT is the host's: what is not of our form is no business of ours."""
+    for name in ("arptables-nft", "arptables-legacy"):
+        first, rest = data(name).split("\n", 1)
+        for text in (data(name) + more + "\n", "\n".join((first, more, rest))):
+            rules = clusterip_iptables.Rules(data("iptables-mangle"), text, VIP4)
+            assert clusterip_iptables.parse_share(rules, VIP4, 3).complete is complete
+            assert len(rules.arp) == (1 if complete else 2)
+
+
+@pytest.mark.parametrize("line, words", [
+    ("-A a -j b", ["-A", "a", "-j", "b"]), ("", []), ("  -A  a ", ["-A", "a"]),
+    (r'-A a --comment "bucket \"of\" my\\own\'s" -j b',
+     ["-A", "a", "--comment", 'bucket "of" my\\own\'s', "-j", "b"]),
+    ('--comment "" -j', ["--comment", "", "-j"]), (r'-i e"a\b -j', ["-i", r'e"a\b', "-j"]),
+    ('--comment "open', ["--comment"]), ('"', []), ('"\\', []), ("\\", ["\\"])])
+def test_words_of_a_rule(line, words):
+    assert clusterip_target.rule_words(line) == words
+
+
 @pytest.mark.parametrize("text, numbers", [
-    ("1,2\n", [1, 2]), ("16", [16]), ("\n", []), ("", []), ("1,,x", [1])])
+    ("1,2\n", [1, 2]), ("16", [16]), ("\n", []), ("", []), ("1,,x", [1]), ("²,1", [1]),
+    ("٣", []), ("-1,+2,3", [3]), ("9" * 5000, [])])
 def test_buckets_of_the_target(text, numbers):
     assert list(clusterip_target.parse_buckets(text)) == numbers
 
@@ -221,6 +330,9 @@ def test_rules_of_the_target():
     share = clusterip_target.described(rules[0])
     assert (share.nic, share.mac, share.hash, share.total) == ("eth0", MAC4, PORTS, 2)
     assert clusterip_target.parse_rules(data("target-rules"), "192.0.2.10") == []
+    text = data("target-rules").replace("-j CLUSTERIP", '-m comment --comment "a b" -j CLUSTERIP')
+    (rule,) = clusterip_target.parse_rules(text.replace("--total-nodes 2", "--total-nodes ²"), VIP4)
+    assert "a b" in rule and clusterip_target.described(rule).total == 0
 
 
 # --- settings --------------------------------------------------------------------------------
@@ -234,6 +346,10 @@ def test_derived_settings_stay_as_they_were_found(shared):
     assert (share.mac, share.seed) == ("01:00:5e:00:00:02", 7)
     share = clusterip_share.wanted(shared())
     assert (share.mac, share.seed) == (MAC4, SEED4)
+    share = clusterip_share.wanted(shared(), Share("eth0", MAC4, PORTS, 3, 0))
+    assert share.seed == 0          # found, where -1 is not known
+    share = clusterip_share.wanted(shared(), Share("eth0", MAC4, PORTS, 3, -1))
+    assert share.seed == SEED4
 
 
 @pytest.mark.parametrize("given, fits", [
@@ -242,6 +358,54 @@ def test_derived_settings_stay_as_they_were_found(shared):
     ({"clusterip_hash_seed": "0x77d26fe5"}, True), ({"clusterip_hash_seed": "1"}, False)])
 def test_settings_that_fit(shared, given, fits):
     assert clusterip_share.fits(Share("eth0", MAC4, PORTS, 3, SEED4), shared(**given)) is fits
+
+
+@pytest.mark.parametrize("given", [
+    {}, {"mac": MAC4}, {"clusterip_hash_seed": "1"}, {"clusterip_hash": "sourceip"}])
+def test_what_is_not_known_fits(shared, given):
+    """The target's file tells the buckets alone, and its rules no seed."""
+    assert clusterip_share.fits(Share(), shared(**given))
+
+
+@pytest.mark.parametrize("given", [
+    {}, {"mac": MAC4}, {"mac": MAC4.upper().replace(":", "-")}, {"clusterip_hash": "sourceip"},
+    {"clusterip_hash_seed": "0"}, {"clusterip_hash_seed": "0xffffffff"}, {"bucket": 3},
+    {"clusterip_firewall": "nft", "buckets": 33}, {"clusterip_firewall": "iptables", "buckets": 32},
+    {"buckets": 2 ** 32 - 1}, {"clusterip_chain": "x" * 28}, {"ip": VIP6, "mac": MAC6},
+    {"ip": VIP6, "clusterip_table": "filter"}])
+def test_good_settings(shared, given):
+    vip = shared(**given)
+    clusterip_params.check_params(vip)
+    assert vip.mac == given.get("mac", MAC6 if "ip" in given else MAC4).replace("-", ":")
+
+
+@pytest.mark.parametrize("action", ["monitor", "status", "stop", "validate-all"])
+def test_only_a_start_derives_the_mac(shared, action):
+    """Others go by what is found; the address may have got another prefix since."""
+    vip = shared()
+    vip.action = action
+    clusterip_params.check_params(vip)
+    assert vip.mac == ""
+
+
+@pytest.mark.parametrize("table", ["mangle", "filter", "security"])
+@pytest.mark.parametrize("chain", ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING",
+                                   "of_mine", "prerouting"])
+@pytest.mark.parametrize("firewall", ["auto", "iptables", "nft", "clusterip"])
+def test_tables_and_their_chains(shared, capfd, table, chain, firewall):
+    vip = shared(clusterip_table=table, clusterip_chain=chain, clusterip_firewall=firewall)
+    if chain in ("OUTPUT", "POSTROUTING"):
+        name = "clusterip_chain"
+    elif chain == "PREROUTING" and table != "mangle" and firewall in ("auto", "iptables"):
+        name = "clusterip_table"
+    else:
+        clusterip_params.check_params(vip)
+        return
+    with pytest.raises(ocf.OcfExit) as leaving:
+        clusterip_params.check_params(vip)
+    reason = capfd.readouterr().err
+    assert leaving.value.rc == 6
+    assert reason.startswith("ocf-exit-reason:%s [" % name) and "[%s]" % chain in reason
 
 
 @pytest.mark.parametrize("given, name", [
@@ -501,6 +665,38 @@ def test_target_last_bucket_takes_every_copy_along(fp, shared, target):
     assert (target / VIP4).read_text() == "-1\n"
 
 
+def test_target_that_is_refused(fp, shared, target, capfd):
+    """Also where no other bucket was to be kept."""
+    programs(fp, "iptables-legacy", "modprobe")
+    fp.run("modprobe ip_conntrack")
+    fp.run("iptables-legacy -I INPUT -d 192.0.2.100 -i eth0 -j CLUSTERIP --new --clustermac "
+           "77:d2:6f:e5:f8:7e --total-nodes 17 --local-node 1 --hashmode sourceip-sourceport", rc=1)
+    with pytest.raises(ocf.OcfExit) as leaving:
+        clusterip_target.take(shared(buckets=17), [])
+    assert leaving.value.rc == 1
+    assert "bucket 1 of 192.0.2.100" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("text, written", [("1,7\n", "+1\n"), ("7,3\n", "7,3\n"), ("2", "+2\n")])
+def test_target_rule_made_anew_keeps_the_others_buckets(fp, shared, target, text, written):
+    """Those that there are; the file, which is none of the kernel's, holds the last one written."""
+    programs(fp, "iptables-legacy", "modprobe")
+    (target / VIP4).write_text(text)
+    fp.query("iptables-legacy -S INPUT", out=data("target-rules"))
+    fp.run("iptables-legacy -D " + data("target-rules").splitlines()[1][len("-A "):])
+    fp.run("modprobe ip_conntrack")
+    fp.run("iptables-legacy -I INPUT -d 192.0.2.100 -i eth0 -j CLUSTERIP --new --clustermac "
+           "77:d2:6f:e5:f8:7e --total-nodes 3 --local-node 3 --hashmode sourceip-sourceport")
+    clusterip_target.take(shared(bucket=3), [])
+    assert (target / VIP4).read_text().startswith(written)
+
+
+def test_target_served_with_a_mac_that_is_given(fp, shared, target):
+    (target / VIP4).write_text("1\n")
+    vip = shared(clusterip_firewall="clusterip", mac=MAC4)
+    assert clusterip.served(vip) == "ok"
+
+
 @pytest.mark.parametrize("text, bucket, status", [
     ("1,2\n", 1, "ok"), ("1,2\n", 3, "partial"), ("\n", 1, "partial"), ("12\n", 1, "partial"),
     (None, 1, "partial2")])
@@ -523,6 +719,64 @@ def test_iptables_first_bucket(fp, shared, joined):
     fp.run("arptables -A OUTPUT -s 192.0.2.100 --h-length 6 -o eth0 -j mangle "
            "--mangle-mac-s 77:d2:6f:e5:f8:7e --mangle-target CONTINUE")
     clusterip_iptables.take(shared(), [])
+
+
+def listed_by_iptables(fp, text, times=1, table="mangle"):
+    """iptables lists this, arptables what goes with it."""
+    for _ in range(times):
+        fp.query("arptables -L OUTPUT -n -v", out=data("arptables-nft"))
+        fp.query("iptables -t %s -S" % table, out=text)
+
+
+def test_iptables_bucket_that_is_there(fp, shared, joined):
+    programs(fp, "iptables", "arptables")
+    listed_by_iptables(fp, data("iptables-mangle"))
+    undo = []
+    clusterip_iptables.take(shared(bucket=3, clusterip_hash="sourceip"), undo)
+    assert undo == []
+
+
+def test_iptables_next_bucket(fp, shared, joined):
+    programs(fp, "iptables", "arptables")
+    listed_by_iptables(fp, data("iptables-mangle"))
+    fp.run("iptables -t mangle -I IPaddr2-192.0.2.100 1 -m cluster --cluster-total-nodes 3 "
+           "--cluster-local-node 2 --cluster-hash-seed 0x77d26fe5 -j RETURN")
+    clusterip_iptables.take(shared(bucket=2), [])
+
+
+def test_iptables_chain_with_anothers_rule_is_made_anew(fp, shared, joined):
+    """Rule by rule from behind a drop; the buckets that were held come back."""
+    programs(fp, "iptables", "arptables")
+    name = "IPaddr2-192.0.2.100"
+    foreign = '-A %s -m comment --comment "bucket \\"of\\" mine" -j ACCEPT\n' % name
+    jump = '-A INPUT -m comment --comment "a jump" -g %s\n' % name
+    listed_by_iptables(fp, data("iptables-mangle") + foreign + jump, 2)
+    program = ["iptables", "-t", "mangle"]
+    fp.run([*program, "-I", name, "1", "-j", "DROP"])
+    for _ in range(4):
+        fp.run([*program, "-D", name, "2"])
+    for number in (1, 3):
+        fp.run([*program, "-I", name, "1", "-m", "cluster", "--cluster-total-nodes", "3",
+                "--cluster-local-node", str(number), "--cluster-hash-seed", "0x77d26fe5",
+                "-j", "RETURN"])
+    fp.run([*program, "-D", "PREROUTING", "-d", "192.0.2.100/32", "-i", "eth0", "-j", name])
+    fp.run([*program, "-D", "INPUT", "-m", "comment", "--comment", "a jump", "-g", name])
+    fp.run([*program, "-I", "PREROUTING", "-d", VIP4, "-i", "eth0", "-j", name])
+    words = "OUTPUT -s 192.0.2.100 --h-length 6 -o eth0 -j mangle --mangle-mac-s %s " \
+        "--mangle-target CONTINUE" % MAC4
+    fp.run("arptables -D " + words)
+    fp.run("arptables -A " + words)
+    clusterip_iptables.take(shared(), [])
+
+
+@pytest.mark.parametrize("given, words", [
+    ("mangle", "mangle"), ("filter", "filter"), ("security", "security"), ("bogus", "mangle"),
+    ("", "mangle"), ("nat", "mangle")])
+def test_table_of_iptables(fp, shared, joined, given, words):
+    """A stop takes any, so that a bad one cannot stop it."""
+    programs(fp, "iptables", "arptables")
+    listed_by_iptables(fp, data("iptables-mangle"), table=words)
+    assert clusterip_iptables.look(shared(clusterip_table=given)).complete
 
 
 # --- the lock --------------------------------------------------------------------------------

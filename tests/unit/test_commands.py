@@ -315,3 +315,60 @@ def test_a_program_that_hangs(fp):
     fp.run("ip link", hangs=True)
     result = commands.run(["ip", "link"])
     assert (result.rc, result.timed_out) == (137, True)
+
+
+# --- waiting for some time -------------------------------------------------------------------
+
+
+def begun(script):
+    commands.load_environment({"PATH": PATH})
+    return commands.query_start(["sh", "-c", script])
+
+
+def test_a_program_is_waited_for_bit_by_bit():
+    started, ends = begun("echo one; sleep 0.5; echo two; exit 3"), []
+    while not ends or not ends[-1]:
+        ends.append(waiting.wait_some(started, 0.1))
+    assert len(ends) > 3
+    result = commands.query_end(started)
+    assert (result.rc, result.out, result.timed_out) == (3, "one\ntwo\n", False)
+
+
+def test_waiting_for_some_time_ends_with_the_program():
+    begin = time.monotonic()
+    started = begun("exit 4")
+    assert waiting.wait_some(started, 60) and waiting.wait_some(started, 60)
+    assert time.monotonic() - begin < 10
+    assert commands.query_end(started).rc == 4
+
+
+def test_waiting_for_some_time_kills_nothing_at_the_time_limit():
+    waiting.set_deadline(0.1)
+    started = begun("sleep 0.4; echo said")
+    begin = time.monotonic()
+    assert not waiting.wait_some(started, 60)
+    assert time.monotonic() - begin < 0.4 and waiting.remaining() < 0.1
+    waiting.set_deadline(20)
+    assert waiting.wait_some(started, 60)
+    assert commands.query_end(started).out == "said\n"
+
+
+@pytest.mark.parametrize("script", ["exec >&- 2>&-; sleep 0.4", "exec >&-; sleep 0.4; echo >&2"])
+def test_a_program_that_closes_its_output_and_runs_on(script):
+    started = begun(script)
+    assert not waiting.wait_some(started, 0.1) and not waiting.wait_some(started, 0.1)
+    assert waiting.wait_some(started, 60)
+    assert commands.query_end(started).rc == 0
+
+
+def test_a_program_that_was_not_started_has_ended():
+    assert waiting.wait_some(commands.query_start(["no-such-program"]), 60)
+
+
+def test_a_program_can_be_given_up():
+    started = begun("echo said; exec sleep 60")
+    assert not waiting.wait_some(started, 0.3)
+    begin = time.monotonic()
+    result = commands.query_end(started, 0.0)
+    assert (result.rc, result.timed_out) == (137, True)
+    assert time.monotonic() - begin < 5

@@ -120,6 +120,7 @@ def test_08_beyond_the_last_address(fp, agent, ip, number):
 
 def test_09_ipv6_is_refreshed_by_neighbour_advertisements(fp, agent, scene):
     fp.query(SHOW6, scene.here6)
+    fp.query(DAD6, scene.here6)
     fp.query(scene.send_ua(count="2"))
     assert agent("monitor", arp_count_refresh="2", **ON_ETH0_6).rc == 0
 

@@ -24,7 +24,7 @@ FLOORS = [
     {"ahead", "log"},
     {"ocf", "provider", "announce_cli"},
     {"addresses", "files", "trace"},
-    {"interface", "pidfile"},
+    {"interface", "pidfile", "dad", "lookout"},
     {"findif", "announce"},
     {"vip"},
     {"namespace", "clusterip"},

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from ipaddr2_py import __version__, metadata
+from ipaddr2_py import __version__, metadata, provider as provider_module
 from tests.conftest import lacking
 
 pytestmark = pytest.mark.slow
@@ -201,6 +201,85 @@ def test_a_link_takes_the_place_of_a_copy_and_back(venv, ocf_root):
         assert (ocf_root / "lib/ipaddr2py/ipaddr2_py").exists() == (how == "--copy")
         assert agent.is_symlink() == (how == "--link")
         assert [path.name for path in agent.parent.iterdir()] == ["IPaddr2"]
+
+
+def snapshot(root):
+    """Path -> mode, link or content of all that is below root, folders too."""
+    return {str(path.relative_to(root)): (
+        os.lstat(path).st_mode, os.readlink(path) if path.is_symlink() else
+        path.read_bytes() if path.is_file() else b"") for path in sorted(root.rglob("*"))}
+
+
+@pytest.fixture
+def in_place(tmp_path, monkeypatch):
+    """A function in_place(before) with an installation of that kind ("" for none): its Places.
+
+    What is tried out is noted and taken for good, as long as nothing else is set.
+    """
+    root = tmp_path / "ocf"
+    root.mkdir()
+    paths = provider_module.Places(str(root), "mine")
+    monkeypatch.setattr(provider_module, "check", lambda agent, library: None)
+
+    def make(before):
+        if before:
+            provider_module.install(paths, before == "link")
+        if before == "copy":
+            (root / "lib/mine/ipaddr2_py/only_the_old_one_has_it.py").write_text("")
+        return paths
+
+    return make
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+@pytest.mark.parametrize("before", ["link", "copy", ""])
+def test_a_copy_that_does_not_work_changes_nothing(in_place, monkeypatch, before, failing):
+    """The new package is tried out first; and what fails in its place is taken back."""
+    paths = in_place(before)
+    root = pathlib.Path(paths.root)
+    was = snapshot(root)
+    seen = []
+
+    def check(agent, library):
+        seen.append(agent)
+        assert (pathlib.Path(library) / "ipaddr2_py/agent.py").is_file()
+        run(agent, "usage")         # finds that package, or fails
+        if len(seen) == 1:          # nothing was touched so far
+            assert was.items() <= snapshot(root).items()
+        if len(seen) == failing:
+            raise provider_module.ProviderError("as if it did not work")
+
+    monkeypatch.setattr(provider_module, "check", check)
+    with pytest.raises(provider_module.ProviderError, match="as if"):
+        provider_module.install(paths, False)
+    after = snapshot(root)
+    if before:
+        after.pop("lib")        # every root has one by now, a link's an empty one
+        was.pop("lib", None)
+        assert after == was
+        assert is_metadata(run(paths.agent, "meta-data").stdout)
+    else:
+        assert not [name for name in after if "mine" in name]
+
+
+@pytest.mark.parametrize("before", ["link", "copy"])
+def test_a_copy_that_cannot_be_put_in_place_changes_nothing(in_place, monkeypatch, before):
+    paths = in_place(before)
+    was = snapshot(pathlib.Path(paths.root) / "resource.d")
+    package = snapshot(pathlib.Path(paths.library))
+
+    def replace(_old, _new):
+        raise PermissionError(1, "Operation not permitted")     # chattr +i
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace)
+        with pytest.raises(PermissionError):
+            provider_module.install(paths, False)
+    assert snapshot(pathlib.Path(paths.root) / "resource.d") == was
+    assert snapshot(pathlib.Path(paths.library)) == package
+    provider_module.install(paths, False)
+    assert not (pathlib.Path(paths.package) / "only_the_old_one_has_it.py").exists()
+    assert is_metadata(run(paths.agent, "meta-data").stdout)
 
 
 @pytest.mark.parametrize("folder, called", [

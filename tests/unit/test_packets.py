@@ -142,7 +142,8 @@ def test_the_other_family_is_refused(frame, ip):
     "ip",
     ["", "192.0.2", "192.0.2.050", "192.0.2.256", "192.0.2.5/24", "fe80::1%eth0", ":::", "host"]
     + ["1.2.3.4\0", "\u0661.2.3.4"]
-    + ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1"],
+    + ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "ff02::1"]
+    + ["0.255.255.255", "127.255.255.255", "239.255.255.255"],
 )
 def test_what_is_no_address_of_a_host(ip):
     with pytest.raises(packets.PacketError) as refusal:
@@ -150,7 +151,8 @@ def test_what_is_no_address_of_a_host(ip):
     assert repr(ip) in str(refusal.value)
 
 
-@pytest.mark.parametrize("ip", ["1.0.0.0", "223.255.255.255", "240.0.0.1", "fe80::1", "::2"])
+@pytest.mark.parametrize("ip", ["1.0.0.0", "223.255.255.255", "240.0.0.1", "255.0.0.1",
+                                "255.255.255.254", "126.0.0.1", "128.0.0.1", "fe80::1", "::2"])
 def test_addresses_of_hosts(ip):
     assert packets.parse_address(ip)[1] == ipaddress.ip_address(ip).packed
 
@@ -178,21 +180,118 @@ def test_a_missing_interface():
         packets.hardware_address("nosuchnic0")
 
 
-@pytest.mark.parametrize(
-    "kind, text",
-    [(32, "InfiniBand"), (772, "loopback"), (65534, r"no Ethernet address \(hardware type 65534")],
-)
-def test_hardware_other_than_ethernet(monkeypatch, kind, text):
-    # No namespace has InfiniBand: the kernel's answer (netdevice(7), struct ifreq) is made up.
+def kernel(monkeypatch, kind, address, flags=0x1043, sent=None):
+    """Answers for interface ib0 in place of the kernel (netdevice(7), struct ifreq; packet(7))."""
+    flags = flags.to_bytes(2, sys.byteorder).ljust(24, b"\0")
+    hardware = kind.to_bytes(2, sys.byteorder) + address.ljust(14, b"\0")[:14] + bytes(8)
+
     def answer(_descriptor, request, name):
-        assert request == 0x8927 and name == b"ib0".ljust(40, b"\0")
-        return b"ib0".ljust(16, b"\0") + kind.to_bytes(2, sys.byteorder) + b"\x80" * 14 + bytes(8)
+        assert name == b"ib0".ljust(40, b"\0")
+        return b"ib0".ljust(16, b"\0") + {0x8913: flags, 0x8927: hardware}[request]
 
     monkeypatch.setattr(packets.fcntl, "ioctl", answer)
-    with pytest.raises(packets.PacketError, match="'ib0' .*" + text):
+
+
+@pytest.mark.parametrize(
+    "kind, text",
+    [(32, "InfiniBand"), (778, r"no Ethernet address \(hardware type 778")],
+)
+def test_hardware_other_than_ethernet(monkeypatch, kind, text):
+    """No namespace has InfiniBand: it is told of as before, and never taken for a tunnel."""
+    kernel(monkeypatch, kind, b"\x80" * 20)
+    for ask in (lambda: packets.hardware_address("ib0"), lambda: packets.Announcer("ib0", VIP)):
+        with pytest.raises(packets.PacketError, match="'ib0' .*" + text) as refusal:
+            ask()
+        assert not isinstance(refusal.value, packets.NothingToTell)
+
+
+@pytest.mark.parametrize(
+    "kind, address, flags, text",
+    [(772, b"", 0x49, "loopback"), (65534, b"", 0x10D1, "no hardware address"),
+     (1, MAC, 0x10C3, "no hardware address"), (32, b"\x80" * 20, 0x10C3, "no hardware address"),
+     (1, b"", 0x1043, "no hardware address"), (776, b"\xc0\0\2\1", 0xC1, "no hardware address")],
+    ids=["lo", "tun", "NOARP", "InfiniBand-NOARP", "zero", "sit"],
+)
+def test_nobody_asks_for_a_hardware_address(monkeypatch, kind, address, flags, text):
+    kernel(monkeypatch, kind, address, flags)
+    with pytest.raises(packets.NothingToTell, match="'ib0' .*" + text):
         packets.hardware_address("ib0")
-    with pytest.raises(packets.PacketError, match=text):
-        packets.Announcer("ib0", VIP)
+
+
+def test_an_ethernet_interface(monkeypatch):
+    kernel(monkeypatch, 1, MAC)
+    assert packets.hardware_address("ib0") == MAC
+
+
+class Wire:
+    """Stands in for the packet socket: its interface has the address `mac` (packet(7))."""
+
+    def __init__(self, *_words):
+        self.mac, self.kind, self.sent = MAC, 1, []
+
+    def bind(self, place):
+        assert place == ("ib0", 0)
+
+    def getsockname(self):
+        return ("renamed", 0, 0, self.kind, self.mac)
+
+    def send(self, frame, _flags):
+        self.sent.append(frame)
+
+    def close(self):
+        """Nothing is open."""
+
+    def fileno(self):
+        return -1
+
+
+@pytest.fixture(name="wire")
+def fixture_wire(monkeypatch):
+    kernel(monkeypatch, 1, MAC)
+    made = Wire()
+    monkeypatch.setattr(packets._socket, "socket", lambda *_words: made)
+    return made
+
+
+@pytest.mark.parametrize("ip", [VIP, VIP6])
+@pytest.mark.parametrize("mac", [None, CLUSTER_MAC])
+def test_each_round_reads_the_hardware_address(wire, ip, mac):
+    announcer = packets.Announcer("ib0", ip, mac=mac)
+    announcer.send()
+    before, wire.sent = wire.sent, []
+    wire.mac = bytes.fromhex("020000000007")
+    announcer.send()
+    old, new = MAC if mac is None else mac, wire.mac if mac is None else mac
+    assert announcer.mac == new
+    if ip == VIP:
+        assert before == [packets.garp_frame(old, VIP, reply, MAC) for reply in (False, True)]
+        assert wire.sent == [packets.garp_frame(new, VIP, reply, wire.mac)
+                             for reply in (False, True)]
+    else:
+        assert before == [packets.na_frame(old, VIP6, source=MAC)]
+        assert wire.sent == [packets.na_frame(new, VIP6, source=wire.mac)]
+
+
+@pytest.mark.parametrize("kind, address", [(0, b""), (65534, b"")])
+def test_an_interface_that_has_gone_is_met_by_the_sending(wire, kind, address):
+    announcer = packets.Announcer("ib0", VIP)
+    wire.kind, wire.mac = kind, address
+    announcer.send()
+    assert [frame[6:12] for frame in wire.sent] == [MAC, MAC]
+
+
+@pytest.mark.parametrize("over, sent", [([], 4), ([False, True], 2), ([True], 1)])
+def test_rounds_wait_as_they_are_told_to(wire, over, sent):
+    waited = []
+
+    def pause(seconds):
+        waited.append(seconds)
+        return over[len(waited) - 1] if over else None
+
+    announcer = packets.Announcer("ib0", VIP6)
+    assert list(announcer.rounds(4, 5000, pause)) == [None] * sent
+    assert len(wire.sent) == sent and len(waited) == (len(over) or 3)
+    assert all(4.5 < seconds <= 5 for seconds in waited)
 
 
 def test_import_is_cheap():
@@ -217,6 +316,8 @@ def test_the_command_line_has_the_agents_defaults():
     options = announce_cli.arguments(["eth0", VIP])
     assert (options.count, options.interval, options.mode) == (5, 200, "both")
     assert not options.force and not options.quiet
+    options = announce_cli.arguments(["-c", "0" * 5000 + "7", "-i", "0000000000000", "eth0", VIP])
+    assert (options.count, options.interval) == (7, 0)
     assert announce_cli.arguments(["-A", "eth0", VIP]).mode == "reply"
     assert announce_cli.arguments(["-U", "eth0", VIP]).mode == "request"
 
@@ -227,13 +328,15 @@ def test_the_command_line_has_the_agents_defaults():
         ([], "NIC, IP"),
         (["eth0"], "IP"),
         (["eth0", VIP, "more"], "more"),
-        (["-c", "0", "eth0", VIP], "'0' is not a number of rounds from 1 to 1000000"),
-        (["-c", "1000001", "eth0", VIP], "1000001"),
+        (["-c", "0", "eth0", VIP], "'0' is not a number of rounds from 1 to 1000000000"),
+        (["-c", "0000", "eth0", VIP], "'0000'"),
+        (["-c", "", "eth0", VIP], "''"),
+        (["-c", "1000000001", "eth0", VIP], "1000000001"),
         (["-c", "+5", "eth0", VIP], "'+5'"),
         (["-c", "1_0", "eth0", VIP], "'1_0'"),
         (["-c", "9" * 9999, "eth0", VIP], "rounds"),
         (["-i", "-1", "eth0", VIP], "-i"),
-        (["-i", "0.5", "eth0", VIP], "'0.5' is not a number of milliseconds from 0 to 86400000"),
+        (["-i", "0.5", "eth0", VIP], "'0.5' is not a number of milliseconds from 0 to 1000000000"),
         (["-A", "-U", "eth0", VIP], "-A"),
         (["--forc", "eth0", VIP], "--forc"),
         (["eth0", "192.0.2.50/24"], "'192.0.2.50/24'"),

@@ -175,6 +175,118 @@ def test_one_file_is_one_senders(make_vip, place, tmp_path):
     assert not place.exists()
 
 
+@pytest.mark.parametrize("new", ["4711\n", None])
+def test_a_file_that_took_the_place_of_ours_stays(make_vip, place, new):
+    """HA_RSCTMP was emptied, and another sender noted itself there since."""
+    with pidfile.own_pid_file(make_vip()):
+        place.unlink()
+        if new:
+            place.write_text(new)
+    assert (place.read_text() if place.exists() else None) == new
+
+
+def test_a_program_leaves_the_file_of_its_successor(fp, make_vip, place, start, monkeypatch):
+    successor = start("arping", "-U", "-c", "5", "-I", "eth0", IP)
+    fp.query("arping -U -c 5 -I eth0 " + IP)
+    real = commands.query_end
+
+    def query_end(started):
+        place.write_text("%d\n" % successor.pid)
+        return real(started)
+
+    monkeypatch.setattr(commands, "query_end", query_end)
+    announce.run_sender(announce.Sending(make_vip(arp_sender="iputils_arping"), "5", "info"))
+    assert pidfile.read_pid(str(place)) == successor.pid
+
+
+# --- the file that send_arp is given ---------------------------------------------------------
+
+
+def send_arp_words(place, ip=IP, nic="eth0"):
+    return ["-i", "200", "-r", "5", "-p", str(place), nic, ip, "auto", "not_used", "not_used"]
+
+
+def test_a_running_sender_keeps_its_file(make_vip, place, start):
+    """send_arp ends the one that the file names, as it is to; and stop finds it by the file."""
+    process = start("send_arp", *send_arp_words(place))
+    place.write_text("%d\n" % process.pid)
+    pidfile.drop_stale(str(place), make_vip())
+    assert pidfile.read_pid(str(place)) == process.pid and not ended(process)
+
+
+@pytest.mark.parametrize("name, words", [("sleep", ["60"]), ("my-send_arp", [IP]), ("", [])])
+def test_send_arp_is_given_no_strangers_file(make_vip, place, start, name, words):
+    """It would end whatever process has the id."""
+    pid = 2 ** 22
+    if name:
+        process = start(name, *words)
+        pid = process.pid
+    place.write_text("%d\n" % pid)
+    pidfile.drop_stale(str(place), make_vip())
+    assert not place.exists() and not (name and ended(process))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null")])
+def test_send_arp_is_given_no_fifo_or_link(make_vip, place, make):
+    make(place)
+    pidfile.drop_stale(str(place), make_vip())
+    assert not os.path.lexists(place)
+
+
+@pytest.mark.parametrize("sender", ["", "send_arp", "iputils_arping", "libnet_arping",
+                                    "ipoibarping"])
+def test_each_program_that_has_the_file_is_given_a_good_one(fp, make_vip, captured, place, start,
+                                                            sender):
+    fp.install("ipoibarping")
+    stranger = start("sleep", "60")
+    place.write_text("%d\n" % stranger.pid)
+    if not sender:
+        fp.query("ip link show dev eth0", captured("link-eth0-long"))
+    sending = announce.prepare(make_vip(arp_sender=sender, arp_bg="no"))
+    fp.query(sending.argv)
+    seen, real = [], commands.query_start
+
+    def query_start(argv):
+        seen.append(place.exists())
+        return real(argv)
+
+    commands.query_start, kept = query_start, commands.query_start
+    try:
+        announce.announce(sending, "")
+    finally:
+        commands.query_start = kept
+    assert seen == [False]
+
+
+def test_who_waited_for_a_replaced_send_arp_leaves_the_new_ones_file(fp, make_vip, place, start,
+                                                                     monkeypatch):
+    """The new send_arp has ended the old one, and written its own id to the file."""
+    new = start("send_arp", *send_arp_words(place))
+    sending = announce.Sending(make_vip(arp_sender="send_arp"), "5", "info")
+    fp.query(sending.argv, rc=143)
+    real = commands.query_end
+
+    def query_end(started):
+        place.write_text("%d\n" % new.pid)
+        return real(started)
+
+    monkeypatch.setattr(commands, "query_end", query_end)
+    announce.run_sender(sending)
+    assert pidfile.read_pid(str(place)) == new.pid
+
+
+def test_the_file_of_a_send_arp_that_was_killed_goes(fp, make_vip, place, start, monkeypatch):
+    """It removes its file when it ends by itself alone."""
+    gone = start("send_arp", *send_arp_words(place))
+    gone.kill()
+    gone.communicate()
+    sending = announce.Sending(make_vip(arp_sender="send_arp"), "5", "info")
+    fp.query(sending.argv, rc=137)
+    place.write_text("%d\n" % gone.pid)
+    announce.run_sender(sending)
+    assert not place.exists()
+
+
 def test_a_pid_file_that_cannot_be_written(make_vip, place, tmp_path):
     (tmp_path / "elsewhere").write_text("precious")
     place.symlink_to(tmp_path / "elsewhere")
@@ -221,6 +333,30 @@ def test_stop_ends_the_senders_of_its_interface_and_namespace(fp, agent, place, 
     assert agent("stop", env={"IPADDR2_NAMESPACE": namespace}, ip=IP, nic=nic).rc == 0
     assert [tail for tail, process in senders.items() if process.poll() is not None] == gone
     assert [tail for tail in senders if not (place.parent / (place.name + tail)).exists()] == gone
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_stop_in_a_namespace_where_the_interface_is_unknown(fp, make_vip, place, start, others):
+    """The address has gone already. Of several senders those of this address in this namespace end,
+    whatever the interface; no other, and no other's file goes."""
+    names = {"-eth0-blue": "eth0", "-br-0-blue": "br-0"}
+    if others:      # the last but one is in namespace x-blue, the last announces another address
+        names.update({"-eth0-red": "eth0", "": "eth0", "-eth0": "eth0", "-eth0-x-blue": "eth0",
+                      "0-eth0-blue": "eth0"})
+    senders = {}
+    for tail, nic in names.items():
+        ip = IP + "0" if tail.startswith("0") else IP
+        words = send_arp_words(str(place) + tail, ip, nic)
+        senders[tail] = start("send_arp", *words)
+        (place.parent / (place.name + tail)).write_text("%d\n" % senders[tail].pid)
+    (place.parent / "note-of-blue").write_text("x")
+    vip = make_vip(nic="")
+    vip.namespace = "blue"
+    pidfile.wait_until_gone(pidfile.stop_sender(vip))
+    gone = [tail for tail, process in senders.items() if ended(process)]
+    assert gone == ["-eth0-blue", "-br-0-blue"]
+    assert sorted(path.name for path in place.parent.iterdir()) == sorted(
+        [place.name + tail for tail in names if tail not in gone] + ["note-of-blue"])
 
 
 def test_a_folder_that_is_missing(fp, agent, scene, place):

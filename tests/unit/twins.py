@@ -61,6 +61,10 @@ class Twins:
         except (OSError, ValueError):
             return Started(rc=126)
 
+    def wait_some(self, _started, _seconds):
+        """Every program ends in time, as far as query_end() does not find that it hangs."""
+        return True
+
     def query_end(self, started, seconds=None):
         if not started.popen:
             return waiting.Result(started.rc)
