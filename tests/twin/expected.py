@@ -210,7 +210,8 @@ TABLE = {
         "ours needs no route to find what there is to stop, a sender too", None),
     "stop needs only ip": Entry(
         2, DONE + ("rc", "reason"), lambda s: s.stopped and s.shell["rc"] in (5, 6)
-        and not s.has(s.ours), "no bad optional value, no missing sender stops a stop", None),
+        and all(nic == "lo" != s.nic for nic, _ in s.places(s.ours)),
+        "no bad optional value, no missing sender stops a stop", None),
     "no such namespace": Entry(
         3, TOLD, lambda s: s.shell["rc"] == 255 and bool(s.get("network_namespace"))
         and s.ours["rc"] == NO_NAMESPACE.get(s.action, 7),
