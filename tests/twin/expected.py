@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The differences that are meant, in one table.
 
-Each entry names the row of section 7 of the specification (the README's table of differences), or
-the section that decides against the shell agent of 4.12 ("3 findif" is section 3). An entry says
-in which steps it holds (`when`, given a Step) and which fields of such a step may differ then. A
-rewriting entry turns the shell agent's list into what ours is to be; these are applied first.
-What no entry expects fails the run, and so does an entry that never matched.
+Each entry names its row of the README's table of differences. An entry says in which steps it holds
+(`when`, given a Step) and which fields of such a step may differ then. A rewriting entry turns the
+shell agent's list into what ours is to be; these are applied first. What no entry expects fails the
+run, and so does an entry that never matched, a row without an entry, and an entry without a row.
 """
 import ipaddress
 import re
@@ -22,7 +21,7 @@ ALTNAMES = ("the-other-name",)
 NO_NAMESPACE = {"start": 5, "validate-all": 5, "stop": 0}
 SENDER_OF_OURS = re.compile(r"remove (send_arp|send_ua|ipoibarping)\b")
 
-# row: of section 7, or a section; when: Step -> whether it holds; rewrite: (Step, list) -> list
+# row: of the README's table; when: Step -> whether it holds; rewrite: (Step, list) -> list
 Entry = namedtuple("Entry", "row fields when why rewrite")
 
 
@@ -183,6 +182,15 @@ TABLE = {
         "secondary addresses, which the kernel would delete along with the primary", None),
     "other forms of the address": Entry(
         23, DONE, in_other_forms, "with another prefix length, or a peer", None),
+    "detection tried anew": Entry(
+        26, ("argv", "log"), lambda s: s.action == "start" and s.six and s.level(
+            s.ours, "WARNING", "tried anew"),
+        "a second after each failure, until half of the time is over", None),
+    "detection left to the background": Entry(
+        27, ("rc", "log", "files", "processes"), lambda s: s.action == "start" and s.six
+        and s.shell["rc"] == 137 and s.ours["rc"] == 0 and any(
+            " tentative " in text for text in s.of(s.ours)),
+        "on a link without carrier; the shell agent is killed for it", None),
     "anonymous clone on lo": Entry(
         28, EVERYTHING, as_on_lo, "a plain address on each node, without a rule", None),
     "anonymous clone warned about": Entry(
@@ -333,6 +341,11 @@ TABLE = {
     "unknown action": Entry(
         42, TOLD, lambda s: s.action in ("nonsense", "nothing") and s.ours["rc"] == 3,
         "3 whatever the parameters, and a reason as for every failing exit", None),
+    "nothing to announce": Entry(
+        45, ("argv", "log"), lambda s: s.action == "start" and any(
+            "noarp" in text.split() for text in s.ours["links"] if text.split()[0] in
+            {nic for nic, _ in s.places(s.ours)}), "a tunnel, or NOARP: no neighbour would ask",
+        None),
     "without OCF_ROOT": Entry(
         42, TOLD, lambda s: s.action in ("meta-data", "usage", "help")
         and "OCF_ROOT" in s.case.environment and s.ours["rc"] == 0,
@@ -343,9 +356,15 @@ TABLE = {
         "the pid file names every sender in the background", None),
 }
 
-# Rows of section 7 that this comparison cannot show, and why.
+# Rows of the table that this comparison cannot show, and why.
 NOT_SHOWN = {
     17: "stop exits 1 in releases after 4.12 only; here both exit 0, which the scenarios compare",
+    24: "4.12 passes over host routes; here both agents do the same, which the scenarios compare",
+    29: "both agents are started with every signal at its default here",
+    30: "the sentences of a reason are our own; what is compared is that there is one",
+    32: "the stand-ins of iptables keep no rules",
+    34: "a sender looks once a second whether its address is there, the comparison looks at once",
+    35: "somebody reads stderr here",
 }
 
 

@@ -156,6 +156,9 @@ BLANKS = [
 ]
 
 VALUES = [
+    ("no carrier from the beginning", "unplugged", "6 CRM_meta_timeout=6000", "start; monitor"),
+    ("no carrier from the beginning", "unplugged", "6 nodad=true", LIFE),
+    ("no carrier from the beginning", "unplugged", "4", LIFE),
     ("leading zeros of a count", "plain", "4 arp_count=0000003 arp_interval=0010", LIFE),
     ("leading zeros of a count", "plain", "6 arp_count=03 arp_interval=010", LIFE),
     ("leading zeros of the refresh", "plain", "4 arp_count_refresh=002", LIFE),

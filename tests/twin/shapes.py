@@ -254,6 +254,15 @@ netns exec blue ip link set e0 up
 netns exec blue ip addr add 192.0.2.1/24 brd + dev e0
 netns exec blue ip addr add 2001:db8::1/64 dev e0
 """),
+    # without carrier from the beginning, so that duplicate address detection does not end
+    "unplugged": ("", """
+link set lo up
+link add e0 address 02:00:00:00:00:10 type veth peer name p0 address 02:00:00:00:00:20
+link add e1 address 02:00:00:00:00:11 type veth peer name p1 address 02:00:00:00:00:21
+link set e0 up
+addr add 192.0.2.1/24 brd + dev e0
+addr add 2001:db8::1/64 dev e0 nodad
+"""),
     # somebody else has both virtual addresses, and the kernel looks for duplicates
     "taken": (WIRES + UP + ADDRESSES, """
 netns add other
@@ -266,8 +275,8 @@ netns exec other ip addr add 2001:db8::50/64 dev p0 nodad
 }
 
 SYSCTLS = {
-    "taken": {"ipv6/conf/e0/accept_dad": "1", "ipv6/conf/e0/dad_transmits": "1"},
-}
+    name: {"ipv6/conf/e0/accept_dad": "1", "ipv6/conf/e0/dad_transmits": "1"}
+    for name in ("taken", "unplugged")}
 
 
 def lines(name):

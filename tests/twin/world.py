@@ -292,7 +292,7 @@ def _file(name):
         return "%s -> %s" % (name, os.readlink(path))
     if os.path.isdir(path):
         return "%s/ %s" % (name, " ".join(sorted(os.listdir(path))))
-    text = re.sub(r"^\d+$", "<pid>", _text(path).strip())
+    text = re.sub(r"^\d+(?=\n|$)", "<pid>", _text(path).strip())
     return "%s: %s" % (name, re.sub(r"\b(boot|netns) \S+", r"\1 <id>", text).replace("\n", "; "))
 
 
