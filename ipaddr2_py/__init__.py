@@ -15,8 +15,9 @@ def main(argv, environ):
     A monitor's first question is under way before the rest of the agent is loaded.
     """
     sys.meta_path.insert(0, Compiled)
-    from . import ahead, environment
+    from . import ahead, environment, signals
 
+    signals.by_default()
     environment.load_environment(environ)
     ahead.begin(argv)
     from . import agent
@@ -29,7 +30,8 @@ class Compiled(type(__spec__.loader)):      # type: ignore[misc]
 
     It takes about half the time where a module is compiled already, which is all that it is for.
     Whatever is not as usual it leaves to Python's: a module that is not compiled, or changed since,
-    or compiled in another way or by another version.
+    or compiled in another way or by another version.  Where Python's fails on what is compiled,
+    which a power cut may have left cut off or full of zeros, the source is read.
     """
 
     @classmethod
@@ -50,16 +52,26 @@ class Compiled(type(__spec__.loader)):      # type: ignore[misc]
         return spec
 
     def get_code(self, fullname):
-        """The module's code, from its compiled form where that is up to date."""
+        """The module's code, from its compiled form where that is up to date and whole."""
+        try:
+            return self.compiled_code() or super().get_code(fullname)
+        except Exception:       # anything may come of what is not whole
+            return self.source_to_code(self.get_data(self.path), self.path)
+
+    def compiled_code(self):
+        """The code in the compiled module, None where that is not up to date."""
         try:
             fd = posix.open(self.cached, posix.O_RDONLY | posix.O_CLOEXEC)
             data = posix.read(fd, LARGEST)
             posix.close(fd)
         except OSError:
-            return super().get_code(fullname)
+            return None
         if len(data) == LARGEST or data[:16] != self.header:
-            return super().get_code(fullname)
-        return marshal.loads(memoryview(data)[16:])
+            return None
+        code = marshal.loads(memoryview(data)[16:])
+        if type(code) is not type(main.__code__):
+            raise ValueError("no code")
+        return code
 
 
 def header(told):

@@ -55,7 +55,7 @@ def canonical(text, family):
 
 
 def ip_command():
-    """The words that start ip(8): IP2UTIL where set."""
+    """The words that start ip(8): IP2UTIL where set; blanks alone are no program."""
     return (ENV.get("IP2UTIL") or "ip").split() or ["ip"]
 
 

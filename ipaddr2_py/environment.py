@@ -2,6 +2,7 @@
 """What the agent was given: its environment, the programs found there, descriptors to write to."""
 
 import posix
+import time
 
 #: What PATH gets appended, as the shell agent's ocf-binaries does.
 USUAL_PATH = "/sbin:/bin:/usr/sbin:/usr/bin"
@@ -10,6 +11,8 @@ AGENT_PID = posix.getpid()      # a background child logs in the agent's name
 ENV = {}            # names and values as str; filled by load_environment()
 CHILD_ENV = {}      # what children get, as bytes
 _found = {}         # find()'s memory
+PIPE_BUF = 4096     # bytes that a pipe takes at once, where poll(2) says that it takes any
+_patience = 1.0     # seconds that this run may still wait for those that read what it says
 
 
 def load_environment(environ):
@@ -74,16 +77,47 @@ def is_link(path):
 def is_file(path):
     """Whether path is a regular file, links followed."""
     try:
-        return posix.stat(path).st_mode & 0o170000 == 0o100000
+        return is_regular(posix.stat(path))
     except (OSError, ValueError):
         return False
 
 
+def is_regular(told):
+    """Whether a stat result is that of a regular file."""
+    return told.st_mode & 0o170000 == 0o100000
+
+
 def write_all(fd, text):
-    """Write a whole text; a reader that is gone, or a full disk, does not matter here."""
+    """Write a whole text; a reader that is gone, or a full disk, does not matter here.
+
+    Only stdout is waited for as long as it takes.  Where another one is a pipe that nobody reads,
+    this run waits a second for it in all; from then on what does not fit is dropped.
+    """
     data = to_bytes(text)
     try:
         while data:
-            data = data[posix.write(fd, data):]
+            room = len(data) if fd == 1 or is_regular(posix.fstat(fd)) else _room(fd)
+            if not room:
+                return
+            data = data[posix.write(fd, data[:room]):]
     except OSError:
         pass
+
+
+def _room(fd):
+    """Bytes that a pipe takes without waiting, maybe after a while; 0 where nobody reads."""
+    global _patience
+    try:
+        import select
+
+        poll = select.poll()
+    except Exception:           # out of descriptors, or memory, which a line may tell
+        return PIPE_BUF
+    poll.register(fd, select.POLLOUT)
+    if not poll.poll(0):
+        begin = time.monotonic()
+        ready = poll.poll(_patience * 1000)
+        _patience = max(0.0, _patience - (time.monotonic() - begin))
+        if not ready:
+            return 0
+    return PIPE_BUF

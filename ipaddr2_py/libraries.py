@@ -86,7 +86,8 @@ def _deferred():
         Deferred("platform", system=lambda: posix.uname().sysname),
         Deferred("pty"),
         Deferred("textwrap"),
-        Deferred("traceback"),
+        # For a child that cannot become the program, perhaps as no file can be opened.
+        Deferred("traceback", format_exc=lambda: repr(sys.exc_info()[1])),
         Deferred("tty"),
     ]
 

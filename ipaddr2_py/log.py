@@ -38,9 +38,9 @@ def write_reason(message):
 
 
 def _append(path, line):
-    try:
+    try:        # O_NONBLOCK: a FIFO may have no reader
         fd = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
-                        | posix.O_NOCTTY, 0o666)
+                        | posix.O_NOCTTY | posix.O_NONBLOCK, 0o666)
     except (OSError, ValueError):
         return
     write_all(fd, line)
@@ -137,7 +137,6 @@ def flush():
     while _loggers:
         _logged(_loggers.pop())
 
-
 def _syslog(facility, tag, level, text):
     """Hand a line to logger(1), without waiting for it: the next line waits, to keep the order."""
     flush()
@@ -145,9 +144,28 @@ def _syslog(facility, tag, level, text):
         _loggers.append(commands.query_start(
             ["logger", "-t", tag, "-p", "%s.%s" % (facility, level), text]))
         return
+    _to_dev_log(facility, tag, level, text)
+
+
+def _to_dev_log(facility, tag, level, text):
+    """Hand a line over as syslog(3) does (RFC 3164), but without waiting: nobody may read there."""
+    import _socket
     import syslog
 
-    syslog.openlog(tag, 0, getattr(syslog, "LOG_" + facility.upper(), syslog.LOG_USER))
-    syslog.syslog(getattr(syslog, "LOG_" + level.upper()), text.replace("\0", "").encode(
-        "utf-8", "replace").decode("utf-8"))
-    syslog.closelog()
+    line = "<%d>%s %s: %s" % (
+        getattr(syslog, "LOG_" + facility.upper(), syslog.LOG_USER)
+        | getattr(syslog, "LOG_" + level.upper()),
+        time.strftime("%b %e %T"), tag, text.replace("\0", ""))
+    for kind, end in ((_socket.SOCK_DGRAM, ""), (_socket.SOCK_STREAM, "\0")):
+        try:
+            reader = _socket.socket(_socket.AF_UNIX, kind | _socket.SOCK_NONBLOCK)
+        except OSError:
+            return
+        try:
+            reader.connect("/dev/log")
+            reader.send((line + end).encode("utf-8", "replace"))
+            return
+        except OSError:         # it wants the other kind, or is not there, or full
+            pass
+        finally:
+            reader.close()

@@ -5,6 +5,8 @@ import _signal
 import posix
 
 ENDING = (_signal.SIGTERM, _signal.SIGINT)
+#: Python ignores these from its start: a write that cannot be done is an error, and ends nothing.
+PYTHONS = (_signal.SIGPIPE, _signal.SIGXFSZ)
 children = set()    # ids of the children that end with the agent
 
 
@@ -24,6 +26,29 @@ class undisturbed:
 
     def __exit__(self, *_problem):
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, ENDING)
+
+
+def by_default():
+    """Have every signal do what it does by default and none blocked, whatever the caller left.
+
+    What a caller ignores or blocks, an ignored SIGCHLD above all, is kept over exec.
+    """
+    for number in range(1, _signal.NSIG):
+        # None: one that the C library keeps for itself.
+        if _signal.getsignal(number) not in (_signal.SIG_DFL, None) and number not in PYTHONS:
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def become_child():
+    """In a child that was forked with ENDING blocked: what the agent does at a signal is not its.
+
+    What is ignored stays so: a change that is taken back, or a sender in the background, goes on.
+    """
+    for number in ENDING:
+        if callable(_signal.getsignal(number)):
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def end_with_agent():

@@ -10,9 +10,12 @@ from .signals import children
 #: Output kept of one program, in bytes; what comes after it is read and dropped.
 OUTPUT_LIMIT = 4 * 1024 * 1024
 LAST_LOOKS = 100    # every 2 ms, whether a program that was killed has ended
+LEAST = 0.2         # seconds that a program has which is asked for behind the deadline
+UNKNOWN = 255       # the status of a program that somebody else has waited for
 
 _deadline = None    # on the monotonic clock
 _spare = 0.0        # seconds behind it, for taking back what failed
+_step = LEAST       # seconds that each program has at least
 
 
 class Result:
@@ -28,10 +31,14 @@ class Result:
 
 
 def set_deadline(seconds, spare=0.0, step=0.0):
-    """From now on every child must end within `seconds`; `spare` more are there in need."""
-    global _deadline, _spare
+    """From now on every child must end within `seconds`; `spare` more are there in need.
+
+    One that is asked for behind that, for the agent was paused, still has `step` seconds.
+    """
+    global _deadline, _spare, _step
     _deadline = time.monotonic() + seconds
     _spare = spare
+    _step = max(step, LEAST)
 
 
 def use_spare_time():
@@ -49,59 +56,71 @@ def remaining():
     return max(0.0, _deadline - time.monotonic())
 
 
+class Limit:
+    """How long one program is waited for: left() tells, timed_out whether it was too long.
+
+    The agent may be paused (SIGSTOP, a virtual machine's stun), its children as well: where the end
+    is seen too late, there is that much time again, a second at most, before it counts.
+    """
+
+    def __init__(self, seconds=None):
+        """Until the deadline, or for so many seconds from now where they are given."""
+        self.timed_out = False
+        self._late = False
+        self._end = time.monotonic() + (max(remaining(), _step) if seconds is None else seconds)
+
+    def left(self):
+        """Seconds that are left; 0 at the end, when what has arrived by then counts still."""
+        now = time.monotonic()
+        if now >= self._end and not self._late:
+            self._late = True
+            self._end = now + min(1.0, now - self._end)
+        return max(0.0, self._end - now)
+
+
 def finish(started, seconds=None):
     """Wait for what commands.query_start() began; its Result.
 
     It is ended at the deadline, or after so many seconds from now where they are given.
     """
-    global _deadline
-    if seconds is None:
-        return _finish(started)
-    kept, _deadline = _deadline, time.monotonic() + seconds
-    try:
-        return _finish(started)
-    finally:
-        _deadline = kept
-
-
-def _finish(started):
     if not started.pid:
-        return Result(started.rc)
+        return Result(started.rc, "", str(started.problem or ""))
+    limit = Limit(seconds)
     try:
-        timed_out = read_streams(started.streams)
-        rc, timed_out = _reap(started.pid, timed_out)
+        read_streams(started.streams, limit)
+        rc = reap(started.pid, limit)
     except BaseException:
         _kill(started.pid)
         raise
     finally:
         for fd in started.streams:
             posix.close(fd)
-    return Result(rc, joined(started.streams[started.out]), joined(started.streams[started.err]),
-                  timed_out)
+    out, err = joined(started.streams[started.out]), ""
+    if started.err != started.out:
+        err = joined(started.streams[started.err])
+    return Result(rc, out, err, limit.timed_out)
 
 
 def wait_some(started, seconds):
     """Whether what commands.query_start() began ends within so many seconds, or before the
     deadline; it is left alone where it does not, and finish() still gives its Result."""
-    global _deadline
-    kept, _deadline = _deadline, time.monotonic() + min(seconds, remaining())
+    if not started.pid:
+        return True
+    limit = Limit(min(seconds, remaining()))
+    if not read_streams(started.streams, limit):
+        return False
+    pause = 0.0005
     try:
-        if not started.pid:
-            return True
-        if read_streams(started.streams):
-            return False
-        pause = 0.0005
         while not posix.waitid(posix.P_PID, started.pid,
                                posix.WEXITED | posix.WNOHANG | posix.WNOWAIT):
-            if not remaining():         # it has closed its output, and runs on
+            left = limit.left()
+            if not left:                # it has closed its output, and runs on
                 return False
-            time.sleep(min(pause, remaining()))
+            time.sleep(min(pause, left))
             pause = min(pause * 2, 0.05)
-        return True
     except ChildProcessError:           # somebody else has reaped it
-        return True
-    finally:
-        _deadline = kept
+        pass
+    return True
 
 
 def drop(started):
@@ -115,8 +134,8 @@ def drop(started):
                 pass
 
 
-def read_streams(streams):
-    """Read every stream to its end; True when the time limit came first."""
+def read_streams(streams, limit):
+    """Read every stream to its end, or to that of the Limit; whether to its own."""
     import select       # while the program that was started is at work
 
     poll = select.poll()
@@ -125,11 +144,8 @@ def read_streams(streams):
         poll.register(fd, select.POLLIN)
     waiting = len(streams)
     while waiting:
-        left = remaining()
-        ready = poll.poll(left * 1000) if left else []
-        if not ready:
-            return True
-        for fd, _event in ready:
+        left = limit.left()
+        for fd, _event in poll.poll(left * 1000):
             chunk = posix.read(fd, 65536)
             if not chunk:
                 poll.unregister(fd)
@@ -137,22 +153,31 @@ def read_streams(streams):
             elif size < OUTPUT_LIMIT:
                 streams[fd].append(chunk)
                 size += len(chunk)
-    return False
+        if not left:
+            break
+    return not waiting
 
 
-def _reap(pid, timed_out):
-    """Status of child `pid`, killed when it does not end in time, and whether it was."""
+def reap(pid, limit):
+    """Status of child `pid`, which is killed when it does not end within the Limit."""
     pause = 0.0001
-    while not timed_out:
-        done, status = posix.waitpid(pid, posix.WNOHANG)
+    while True:
+        left = limit.left()
+        try:
+            done, status = posix.waitpid(pid, posix.WNOHANG)
+        except ChildProcessError:
+            children.discard(pid)
+            return UNKNOWN
         if done:
             children.discard(pid)
-            return _status(status), False
-        timed_out = not remaining()
+            return _status(status)
+        if not left:
+            break
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
+    limit.timed_out = True
     _kill(pid)
-    return 137, True
+    return 137
 
 
 def _status(status):
@@ -173,25 +198,29 @@ def _kill(pid):
     children.discard(pid)
 
 
-def reap_by_sh(sh, child, timed_out):
-    """Status of a child that sh reaps, killed when it does not end in time, and whether it was."""
+def reap_by_sh(child, limit):
+    """Status of a child that sh reaps, which is killed when it does not end within the Limit."""
     pause, looks = 0.0001, LAST_LOOKS
+    left = limit.left()
     while child.process.is_alive()[0]:
-        timed_out = timed_out or not remaining()
-        if timed_out:
+        if not left:
+            limit.timed_out = True
             end(child.pid)
             pause, looks = 0.002, looks - 1
             if not looks:
-                return 137, True
+                return 137
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
+        left = limit.left()
     children.discard(child.pid)
     try:
-        child.wait()
-    except sh.ErrorReturnCode:
+        child.wait()            # ends sh's threads, which needs one more
+    except Exception:
         pass
     code = child.process.exit_code
-    return (128 - code if code < 0 else code), timed_out
+    if code is None:
+        return UNKNOWN
+    return 128 - code if code < 0 else code
 
 
 def end(pid):

@@ -63,7 +63,11 @@ def as_it_was(monkeypatch):
     """The package's few global values are the same after a test as before."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(waiting, "_deadline", None)
+    monkeypatch.setattr(waiting, "_step", waiting.LEAST)
     monkeypatch.setattr(commands, "tracers", [])
+    monkeypatch.setattr(commands, "_sh_fails", False)
+    monkeypatch.setattr(commands, "_tries", 5)
+    monkeypatch.setattr(environment, "_patience", 0.2)
     monkeypatch.setattr(log, "_hanging", set())
     monkeypatch.setattr(files, "_told", set())
     before = dict(commands.ENV), dict(commands.CHILD_ENV)

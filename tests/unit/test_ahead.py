@@ -102,3 +102,11 @@ def test_a_host_out_of_descriptors_is_the_agents_to_tell_of(asked, monkeypatch):
 
     monkeypatch.setattr(commands, "query_ahead", none_left)
     ahead.ip_query_ahead(["addr"])
+
+
+@pytest.mark.parametrize("value, words", [
+    (None, ["ip"]), ("", ["ip"]), (" ", ["ip"]), (" \t\n ", ["ip"]), ("ip2", ["ip2"]),
+    (" /sbin/ip  -s ", ["/sbin/ip", "-s"])])
+def test_ip_util(value, words):
+    commands.load_environment({} if value is None else {"IP2UTIL": value})
+    assert ahead.ip_command() == words

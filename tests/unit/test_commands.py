@@ -3,11 +3,14 @@
 
 import os
 import pathlib
+import posix
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
+import traceback
 
 import pytest
 
@@ -275,6 +278,198 @@ def test_what_is_quoted_can_be_pasted(words):
 def test_plain_words_are_not_quoted():
     words = ["ip", "-f", "inet6", "addr", "add", "2001:db8::1/64", "dev", "eth0.5@x", "+", "a=b"]
     assert commands.quoted(words) == " ".join(words)
+
+
+# --- a sick host -----------------------------------------------------------------------------
+
+
+def fail_after(function, calls, problem):
+    """The function, which fails from the call on that comes after so many."""
+    made = []
+
+    def failing(*words, **more):
+        made.append(words)
+        if len(made) > calls:
+            raise problem
+        return function(*words, **more)
+
+    return failing
+
+
+def no_listing(*_words):
+    raise FileNotFoundError(2, "No such file or directory")
+
+
+#: What fails for sh -> a function that has it fail, by way of a monkeypatch.
+AILMENTS = {
+    "first thread": lambda patch: patch.setattr(threading.Thread, "start", fail_after(
+        threading.Thread.start, 0, RuntimeError("can't start new thread"))),
+    "second thread": lambda patch: patch.setattr(threading.Thread, "start", fail_after(
+        threading.Thread.start, 1, RuntimeError("can't start new thread"))),
+    "third thread": lambda patch: patch.setattr(threading.Thread, "start", fail_after(
+        threading.Thread.start, 2, RuntimeError("can't start new thread"))),
+    "fork": lambda patch: patch.setattr(os, "fork", fail_after(
+        os.fork, 0, BlockingIOError(11, "Resource temporarily unavailable"))),
+    "first pipe": lambda patch: patch.setattr(os, "pipe", fail_after(
+        os.pipe, 0, OSError(24, "Too many open files"))),
+    "second pipe": lambda patch: patch.setattr(os, "pipe", fail_after(
+        os.pipe, 1, OSError(24, "Too many open files"))),
+    "third copy": lambda patch: patch.setattr(os, "dup", fail_after(
+        os.dup, 2, OSError(24, "Too many open files"))),
+    "a buffer": lambda patch: patch.setattr(os, "read", fail_after(
+        os.read, 0, MemoryError())),
+    "another buffer": lambda patch: patch.setattr(os, "read", fail_after(
+        os.read, 1, MemoryError())),
+    "/dev/fd": lambda patch: patch.setattr(os, "listdir", no_listing),
+    "/dev/fd and its message": lambda patch: (
+        patch.setattr(os, "listdir", no_listing),
+        patch.setattr(traceback, "format_exc", fail_after(traceback.format_exc, 0, OSError(24)))),
+    "import": lambda patch: patch.setattr(libraries, "import_sh", fail_after(
+        None, 0, OSError(24, "Too many open files"))),
+    "import of a C module": lambda patch: patch.setattr(libraries, "import_sh", fail_after(
+        None, 0, ImportError("failed to map segment", path="/usr/lib/x/termios.so"))),
+    "import, as it is missing": lambda patch: patch.setattr(libraries, "import_sh", fail_after(
+        None, 0, ModuleNotFoundError("No module named 'sh'", name="sh"))),
+}
+
+
+@pytest.mark.parametrize("ailment", AILMENTS)
+@pytest.mark.parametrize("kind", SH)
+def test_run_where_sh_cannot_do_it(monkeypatch, counted, kind, ailment):
+    """The program runs once, whole, and nothing is left of it or of sh's attempt."""
+    argv, calls = counted
+    monkeypatch.setitem(sys.modules, "sh", SH[kind])
+    children = pathlib.Path("/proc/self/task/%d/children" % os.getpid())
+    before = sorted(os.listdir("/proc/self/fd")), children.read_text()
+    with monkeypatch.context() as patch:
+        AILMENTS[ailment](patch)
+        waiting.set_deadline(10)
+        begin = time.monotonic()
+        result = commands.run(argv)
+        assert time.monotonic() - begin < 5
+    assert (result.rc, result.out, result.err, calls()) == (3, "1\n", "", 1)
+    assert sorted(os.listdir("/proc/self/fd")) == before[0]
+    assert children.read_text() == before[1]
+    assert not commands.children and not commands._begun
+    result = commands.run(["sh", "-c", "echo two; echo three >&2; exit 4"])     # it goes on
+    assert (result.rc, result.out) == (4, "two\nthree\n")
+
+
+def test_what_is_missing_and_what_is_sick(monkeypatch):
+    for ailment, ready in (("import", True), ("import of a C module", True),
+                           ("import, as it is missing", False)):
+        with monkeypatch.context() as patch:
+            AILMENTS[ailment](patch)
+            assert commands.get_ready() is ready, ailment
+
+
+@pytest.mark.parametrize("problem", [
+    OSError(24, "Too many open files"), OSError(23, "Too many open files in system"),
+    BlockingIOError(11, "Resource temporarily unavailable"), MemoryError(),
+    OSError(12, "Cannot allocate memory")])
+@pytest.mark.parametrize("what", ["pipe", "posix_spawn"])
+def test_a_program_that_cannot_be_started(monkeypatch, problem, what):
+    """It is data, with what the host is out of; run() does not raise either."""
+    commands.load_environment({"PATH": PATH})
+    before = sorted(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(commands, "_sh_fails", True)
+    with monkeypatch.context() as patch:
+        patch.setattr(posix, what, fail_after(None, 0, problem))
+        told = str(problem) or "[Errno 12] out of memory"
+        for result in (commands.query(["true"]), commands.run(["true"])):
+            assert (result.rc, result.out + result.err) == (126, told)
+        commands.query_ahead(["true"])
+    assert not commands._ahead and sorted(os.listdir("/proc/self/fd")) == before
+    assert commands.query(["true"]).rc == 0
+
+
+def test_room_that_comes(monkeypatch):
+    """What is short for a moment is waited for, descriptors of one's own are not."""
+    commands.load_environment({"PATH": PATH})
+    spawn, calls = posix.posix_spawn, []
+
+    def later(*words, **more):
+        calls.append(words)
+        if len(calls) < 4:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return spawn(*words, **more)
+
+    monkeypatch.setattr(posix, "posix_spawn", later)
+    assert commands.query(["true"]).rc == 0 and len(calls) == 4
+
+
+def test_others_are_waited_for_where_there_is_no_room(monkeypatch):
+    """The results of those that were under way are there when they are asked for."""
+    commands.load_environment({"PATH": PATH})
+    commands.query_ahead(["echo", "ahead"])
+    started = commands.query_start(["sh", "-c", "echo under way; echo err >&2; exit 5"])
+    spawn = posix.posix_spawn
+
+    def with_room(*words, **more):
+        if commands.children:
+            raise OSError(24, "Too many open files")
+        return spawn(*words, **more)
+
+    monkeypatch.setattr(posix, "posix_spawn", with_room)
+    assert commands.query(["echo", "now"]).out == "now\n"
+    result = commands.query_end(started)
+    assert (result.rc, result.out, result.err) == (5, "under way\n", "err\n")
+    assert commands.query(["echo", "ahead"]).out == "ahead\n"
+    commands.query_ahead(["echo", "dropped"])
+    commands.query_start(["true"])
+    commands.drop_ahead()
+    assert not commands._ahead
+
+
+# --- the limit -------------------------------------------------------------------------------
+
+
+def test_what_has_arrived_counts_before_the_limit(monkeypatch):
+    """The agent was paused, the program was not: it has long ended, and said all."""
+    commands.load_environment({"PATH": PATH})
+    waiting.set_deadline(5)
+    started = commands.query_start(["sh", "-c", "echo out; exit 3"])
+    wait_until_ended(started.pid)
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + 100)
+    result = commands.query_end(started)
+    assert (result.rc, result.out, result.timed_out) == (3, "out\n", False)
+
+
+def wait_until_ended(pid):
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+@pytest.mark.parametrize("pause, granted", [(0.3, 0.3), (60, 1.0)])
+def test_a_pause_is_given_back(monkeypatch, pause, granted):
+    """The program was paused as well: it gets the time again, a second at most."""
+    now, shift = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now() + shift[0])
+    limit = waiting.Limit(0.01)
+    shift[0] = 0.01 + pause
+    assert granted - 0.1 < limit.left() <= granted + 0.1
+    shift[0] += 60
+    assert limit.left() == 0 == limit.left()
+
+
+@pytest.mark.parametrize("step, least", [(0.0, waiting.LEAST), (1.0, 1.0)])
+def test_a_step_behind_the_deadline_has_time_of_its_own(step, least):
+    waiting.set_deadline(-5, step=step)
+    assert waiting.remaining() == 0
+    assert least - 0.1 < waiting.Limit().left() <= least
+    waiting.set_deadline(30, step=step)
+    assert 29 < waiting.Limit().left() <= 30
+    assert 0 < waiting.Limit(0.05).left() <= 0.05
+
+
+@pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
+def test_output_without_end_is_no_reason_to_wait(start):
+    commands.load_environment({"PATH": PATH})
+    waiting.set_deadline(0.1)
+    begin = time.monotonic()
+    result = start(["yes"])
+    assert (result.rc, result.timed_out) == (137, True)
+    assert time.monotonic() - begin < 3
 
 
 # --- what fp promises ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 """The package's own importer: compiled modules that are up to date, and nothing else."""
 
 import compileall
+import marshal
 import os
 import pathlib
 import py_compile
@@ -92,6 +93,51 @@ def test_what_is_checked_by_hash_is_left_to_python(package):
 def test_a_header_that_is_cut_off_is_not_taken(package, length):
     cached(package).write_bytes(cached(package).read_bytes()[:length])
     assert loaded(package)[0] == "by-Python"
+
+
+DAMAGES = {
+    "cut off": lambda data: data[:600], "one byte short": lambda data: data[:-1],
+    "zeros": lambda data: data[:600] + bytes(len(data) - 600),
+    "garbage": lambda data: data[:16] + bytes(range(255, 0, -1)) * 20,
+    "nothing behind the header": lambda data: data[:16],
+    "another object": lambda data: data[:16] + marshal.dumps(["no", "code"]),
+    "too long, and cut off": lambda data: data[:600] + bytes(1 << 16),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_what_is_not_whole_is_done_without(package, kind):
+    cached(package).write_bytes(DAMAGES[kind](cached(package).read_bytes()))
+    assert loaded(package)[0] in ("Compiled", "by-Python")
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_the_package_itself_is_not_whole(package, kind):
+    """Python's own importer reads it; the program tries again without what is compiled."""
+    shutil.copytree(CHECKOUT / "bin", package.parent / "bin")
+    (path,) = (package / "__pycache__").glob("__init__.*.pyc")
+    path.write_bytes(DAMAGES[kind](path.read_bytes()))
+    done = subprocess.run([sys.executable, "-IS", str(package.parent / "bin" / "IPaddr2"), "usage"],
+                          env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"usage" in done.stdout
+
+
+@pytest.mark.parametrize("problem, code", [
+    ("OSError(24, 'Too many open files')", 1), ("OSError(23, 'Too many open files in system')", 1),
+    ("OSError(12, 'Cannot allocate memory')", 1), ("MemoryError()", 1),
+    ("ModuleNotFoundError('x')", 5), ("OSError(5, 'Input/output error')", 5),
+    ("SyntaxError('x')", 5), ("KeyboardInterrupt()", 5)])
+def test_a_program_that_cannot_begin(package, problem, code):
+    """Out of descriptors or memory says nothing of what is installed here."""
+    shutil.copytree(CHECKOUT / "bin", package.parent / "bin")
+    (package / "__init__.py").write_text("raise %s\n" % problem)
+    done = subprocess.run([sys.executable, "-IS", str(package.parent / "bin" / "IPaddr2"), "start"],
+                          env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == code
+    told = done.stderr.decode()
+    assert told.startswith("ocf-exit-reason:the agent cannot run: " + problem.partition("(")[0])
+    assert told.count("\n") == 1 and ("belongs in" in told) is (code == 5)
 
 
 def test_nothing_compiled_at_all(package):

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The environment as the agent takes it, and the programs it finds there."""
 
+import contextlib
+import os
+import sys
+import threading
+import time
+
 import pytest
 
 from ipaddr2_py import environment
-from ipaddr2_py.environment import CHILD_ENV, ENV, find, is_file, load_environment, to_bytes
+from ipaddr2_py.environment import (CHILD_ENV, ENV, find, is_file, load_environment, to_bytes,
+                                    write_all)
 
 
 @pytest.fixture
@@ -72,3 +79,79 @@ def test_is_file(folders):
     for name in ("one", "dangling", "none", "x" * 300, "a\0b"):
         assert not is_file(str(folders / name)), name
     assert not is_file("/dev/null")
+
+
+# --- write_all -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipe(request):
+    """(reading end, writing end); the first does not block."""
+    ends = os.pipe()
+    for end in ends:
+        request.addfinalizer(lambda end=end: os.close(end))
+    os.set_blocking(ends[0], False)
+    return ends
+
+
+def fill(fd):
+    os.set_blocking(fd, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(fd, bytes(4096))
+    os.set_blocking(fd, True)
+
+
+def test_a_long_text_arrives_whole(pipe, tmp_path):
+    text = "x" * 10000 + "\u00e9\udcff\n"
+    write_all(pipe[1], text)
+    assert os.read(pipe[0], 1 << 17) == to_bytes(text)
+    fd = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    write_all(fd, text)
+    os.close(fd)
+    assert (tmp_path / "log").read_bytes() == to_bytes(text)
+
+
+def test_what_nobody_reads_is_waited_for_once(pipe):
+    """Then it is dropped, at once; what there is room for again is written."""
+    fill(pipe[1])
+    begin = time.monotonic()
+    write_all(pipe[1], "one\n")
+    waited = time.monotonic() - begin
+    assert 0.15 < waited < 5        # of the 0.2 s of a test
+    begin = time.monotonic()
+    for _ in range(20):
+        write_all(pipe[1], "two\n")
+    assert time.monotonic() - begin < 0.15
+    with contextlib.suppress(BlockingIOError):
+        while os.read(pipe[0], 65536):
+            pass
+    write_all(pipe[1], "three\n")
+    assert os.read(pipe[0], 65536) == b"three\n"
+
+
+def test_one_that_reads_late_gets_it(pipe, monkeypatch):
+    monkeypatch.setattr(environment, "_patience", 20.0)
+    fill(pipe[1])
+    reader = threading.Timer(0.1, os.read, (pipe[0], 65536))
+    reader.start()
+    write_all(pipe[1], "line\n")
+    reader.join()
+    assert 0 < environment._patience < 20
+    assert os.read(pipe[0], 65536).endswith(b"line\n")
+
+
+def test_a_reader_that_is_gone(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    write_all(writer, "x\n")
+    os.close(writer)
+    write_all(writer, "closed\n")
+    assert environment._patience == 0.2
+
+
+def test_where_poll_cannot_be_had(pipe, monkeypatch):
+    """Out of descriptors: the line that tells it is written all the same."""
+    monkeypatch.setitem(sys.modules, "select", None)
+    write_all(pipe[1], "line\n")
+    assert os.read(pipe[0], 100) == b"line\n"

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Signals as they are by default, whatever the caller left, and what children get of them."""
+
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+ALL = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+PYTHONS = {signal.SIGPIPE, signal.SIGXFSZ}
+HEAD = """
+import os, signal, sys
+from ipaddr2_py import commands, signals, waiting
+commands.load_environment({"PATH": "/usr/bin:/bin"})
+STATUS = ["cat", "/proc/self/status"]
+"""
+
+
+def leave(ignored, blocked):
+    """What a caller leaves to the program that it becomes."""
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def told(program, ignored=(), blocked=()):
+    """Run a Python program behind HEAD; its output, and (ignored, blocked) in each status in it."""
+    done = subprocess.run([sys.executable, "-c", HEAD + program], cwd=CHECKOUT, timeout=30,
+                          stdout=subprocess.PIPE, preexec_fn=lambda: leave(ignored, blocked))
+    assert done.returncode == 0
+    text = done.stdout.decode()
+    return text, [(numbers(text, "SigIgn", nth), numbers(text, "SigBlk", nth))
+                  for nth in range(text.count("SigIgn:"))]
+
+
+def numbers(text, name, nth):
+    """The signals in the nth line with that name, but for the C library's own."""
+    mask = int(text.split(name + ":")[nth + 1].split()[0], 16)
+    return {number for number in ALL if mask >> number - 1 & 1}
+
+
+OWN = "print(open('/proc/self/status').read(), flush=True)\n"
+CHILDREN = """
+print(commands.query(STATUS).out, flush=True)
+print(commands.run(STATUS).out, flush=True)
+commands._sh_fails = True
+print(commands.run(STATUS).out, flush=True)
+"""
+
+
+@pytest.mark.parametrize("ignored, blocked", [
+    ([signal.SIGCHLD], []), ([signal.SIGINT, signal.SIGTERM], []), ([], ALL), (ALL, []),
+    ([signal.SIGHUP, signal.SIGALRM, signal.SIGRTMIN, signal.SIGRTMAX], [signal.SIGUSR1]),
+    ([], [])])
+def test_by_default(ignored, blocked):
+    """The agent itself keeps what Python ignores; its children have all by default."""
+    assert told("signals.by_default()\n" + OWN + CHILDREN, ignored, blocked)[1] == [
+        (PYTHONS, set())] + [(set(), set())] * 3
+
+
+def test_what_the_caller_left_is_seen_without_it():
+    assert told(OWN, [signal.SIGCHLD], [signal.SIGUSR1])[1] == [
+        (PYTHONS | {signal.SIGCHLD}, {signal.SIGUSR1})]
+
+
+def test_handlers_of_python_are_no_part_of_it():
+    """Until main() says otherwise SIGINT ends the agent at once, without an exception."""
+    assert told("signals.by_default()\n"
+                "print(signal.getsignal(signal.SIGINT) == signal.SIG_DFL)")[0] == "True\n"
+
+
+def test_what_is_taken_back_is_not_disturbed():
+    """Programs that take something back ignore what the agent ignores then."""
+    ignored = {signal.SIGINT, signal.SIGTERM}
+    assert told("signals.ignore_termination()\n" + CHILDREN)[1] == [(ignored, set())] * 3
+
+
+def test_the_background_and_its_programs_outlive_a_hangup():
+    program = """
+out = os.dup(1)
+def work():
+    os.dup2(out, 1)
+%s
+pid = commands.detach(work)
+os.waitpid(pid, 0)
+""" % "".join("    %s\n" % line for line in (OWN + CHILDREN).splitlines())
+    hangup = {signal.SIGHUP}
+    assert told(program)[1] == [(PYTHONS | hangup, set())] + [(hangup, set())] * 3
+
+
+def test_what_the_agent_becomes():
+    """As the background becomes a sender, and the agent one in a namespace."""
+    assert told("commands.replace(STATUS)")[1] == [(set(), set())]
+
+
+def test_what_it_cannot_become_changes_nothing():
+    assert told("try:\n    commands.replace(['/etc/passwd'])\nexcept OSError:\n    pass\n"
+                + OWN)[1] == [(PYTHONS, set())]
+
+
+@pytest.mark.parametrize("verb", ["query", "run"])
+@pytest.mark.parametrize("sh_fails", [False, True])
+def test_a_child_that_somebody_else_waited_for(verb, sh_fails):
+    """Its status is not known, which is none of success; no exception."""
+    text = told("commands._sh_fails = %r\n"
+                "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+                "result = commands.%s(['sh', '-c', 'echo out; exit 3'])\n"
+                "print((result.rc, result.out, result.timed_out, commands.children))"
+                % (sh_fails, verb))[0]
+    assert text == "(255, 'out\\n', False, set())\n"
+
+
+def test_a_signal_between_fork_and_exec_is_not_the_agents():
+    """A SIGTERM for the whole group while sh's child gets ready: the child ends, and runs nothing
+    that is the agent's."""
+    text = told("""
+os.setpgid(0, 0)
+commands.end_with_agent()
+original = signals.become_child
+def become_child():
+    os.kill(os.getpid(), signal.SIGTERM)
+    original()
+    os._exit(9)
+commands.become_child = become_child
+agent = os.getpid()
+result = commands.run(["echo", "x"])
+print(os.getpid() == agent, result.rc)
+""")[0]
+    assert text == "True 143\n"
