@@ -7,6 +7,8 @@ the shell agent of resource-agents does and what ours does.  The one installed i
 on Cluster IP, have tests of their own.  tests/twin compares all the rest.
 """
 
+import contextlib
+import os
 import pathlib
 import subprocess
 import threading
@@ -446,6 +448,24 @@ def test_row_26_a_duplicate_that_goes(sides, request):
         given_up.join()
 
 
+def test_row_27_no_carrier(sides):
+    """Detection does not end: the shell agent waits for it until it is killed."""
+    for side in sides():
+        ip(side.pair.neighbour, "link", "delete", "dev", "eth0")
+        ip(side.node, "link", "add", "name", "eth0", "type", "veth", "peer", "name", "peer0")
+        in_namespace(side.node, lambda: pathlib.Path(
+            "/proc/sys/net/ipv6/conf/eth0/router_solicitations").write_text("0\n"))
+        ip(side.node, "link", "set", "dev", "eth0", "up")
+        asked = {"ip": VIP6, "nic": "eth0", "cidr_netmask": "64", "CRM_meta_timeout": 3000}
+        if side.name == "shell":
+            with pytest.raises(subprocess.TimeoutExpired):
+                side("start", limit=4, **asked)
+        else:
+            done = side("start", limit=4, **asked)
+            assert (done.rc, "still tentative" in done.log) == (0, True), done
+            assert side.codes("monitor", "stop", **asked) == [0, 0]
+
+
 def test_row_28_anonymous_clone_on_lo(sides):
     """What Pacemaker passes to the second node of a clone that is not globally unique."""
     asked = {"ip": VIP, "nic": "lo", "cidr_netmask": "32", "CRM_meta_clone": 1,
@@ -457,6 +477,22 @@ def test_row_28_anonymous_clone_on_lo(sides):
         calls = side.agent.folder / "calls"
         shared = calls.exists() and "CLUSTERIP --new" in calls.read_text()
         assert (done.rc, side.where(), shared) == (0, "lo/32", side.name == "shell"), done
+
+
+def test_row_29_signals_that_the_caller_ignores(sides):
+    """The caller ignores SIGTERM: so does the shell agent's sender, where it does not set its
+    signals itself, and stop cannot end it."""
+    for side in sides():
+        tools = side.agent.stand_in("send_arp", 'echo $$ >"$6"; exec sleep 600\n', "ha")
+        side.agent.program = side.agent.stand_in("IPaddr2", "trap '' TERM\nexec %s \"$@\"\n"
+                                                 % side.agent.program, "caller") + "/IPaddr2"
+        asked = {"ip": VIP, "env": {"HA_BIN": tools}}
+        assert side("start", **asked).rc == 0
+        wait_until((side.agent.rsctmp / ("send_arp-" + VIP)).exists, "the pid file")
+        assert (side("stop", **asked).rc, side.where()) == (0, "")
+        if side.name == "ours":
+            wait_until(lambda: not processes(side.node), "the sender's end")
+    assert processes(sides.made[0].node)
 
 
 def test_row_30_ipv6_is_off(sides):
@@ -542,6 +578,28 @@ def test_row_34_a_sender_outlives_its_address(sides):
     assert processes(sides.made[0].node)
 
 
+def test_row_35_a_reader_that_does_not_read(sides, request):
+    """Log lines go to stderr, a pipe that is full: the shell agent waits until it is killed."""
+    full, end = os.pipe()
+    request.addfinalizer(lambda: os.close(full))
+    request.addfinalizer(lambda: os.close(end))
+    os.set_blocking(end, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(end, bytes(4096))
+    os.set_blocking(end, True)
+    for side in sides():
+        process = side.agent.start_process("start", subprocess.DEVNULL, end, ip=VIP,
+                                           arp_bg="false", env={"HA_LOGFILE": None})
+        try:
+            assert process.wait(3) == 0 and side.name == "ours"
+        except subprocess.TimeoutExpired:
+            assert side.name == "shell"
+        finally:
+            process.kill()
+            process.wait()
+
+
 # --- where the address belongs ---------------------------------------------------------------
 
 
@@ -564,7 +622,7 @@ def test_row_37_host_route(sides):
 
 
 def test_row_38_gateway_of_ipv6(sides):
-    """The shell agent takes the gateway for an interface, is content, and cannot add the address."""
+    """The shell agent takes the gateway for an interface, and cannot add the address there."""
     vip = "2001:db8:9::50"
     for side in sides():
         ip(side.node, "-6", "route", "add", "2001:db8:9::/64", "via", "2001:db8::9")
@@ -590,6 +648,16 @@ def test_row_40_proto(sides):
     assert shell("validate-all", ip=VIP, proto="static").rc == 0
     assert ours.codes("validate-all", "probe", ip=VIP, proto="static") == [1, 7]
     assert ours("validate-all", ip=VIP, proto="kernel").rc == 0
+
+
+def test_row_45_nothing_to_announce(sides):
+    """No neighbour asks for addresses on such an interface."""
+    for side in sides():
+        ip(side.node, "link", "set", "dev", "eth0", "arp", "off")
+        tools = side.agent.stand_in("send_arp", 'echo "$*" >>%s/arp\n' % side.agent.folder, "ha")
+        done = side("start", ip=VIP, arp_bg="false", env={"HA_BIN": tools})
+        assert (done.rc, side.where()) == (0, "eth0/24")
+        assert (side.agent.folder / "arp").exists() is (side.name == "shell")
 
 
 # --- the rest --------------------------------------------------------------------------------

@@ -163,6 +163,10 @@ def beside_a_route(step):
 TABLE = {
     "the note of start": Entry(
         21, ("notes",), good_note, "start notes where it puts the address; stop removes it", None),
+    "odd names": Entry(
+        33, EVERYTHING, lambda s: any(odd(nic) for nic in [s.nic] + [
+            text.split()[0] for text in s.of(s.ours) | s.of(s.before)]) and answered(s),
+        "ipsec0 is skipped, a backslash read as an escape", None),
     "served where start put it": Entry(
         21, EVERYTHING, served_as_noted, "whatever has become of the routes", None),
     "not served where start put it": Entry(
@@ -182,6 +186,9 @@ TABLE = {
         "secondary addresses, which the kernel would delete along with the primary", None),
     "other forms of the address": Entry(
         23, DONE, in_other_forms, "with another prefix length, or a peer", None),
+    "beside a route to the network": Entry(
+        25, ("argv", "log", "addresses", "routes"), beside_a_route,
+        "which the kernel would take for its own, and delete with the address", None),
     "detection tried anew": Entry(
         26, ("argv", "log"), lambda s: s.action == "start" and s.six and s.level(
             s.ours, "WARNING", "tried anew"),
@@ -201,13 +208,6 @@ TABLE = {
     "namespace without its name": Entry(
         31, EVERYTHING, lambda s: bool(s.namespace) and s.shell["rc"] == 255 and "dwell" in s.done
         and "netns del" in s.done, "still found by what start noted", None),
-    "odd names": Entry(
-        33, EVERYTHING, lambda s: any(odd(nic) for nic in [s.nic] + [
-            text.split()[0] for text in s.of(s.ours) | s.of(s.before)]) and answered(s),
-        "ipsec0 is skipped, a backslash read as an escape", None),
-    "beside a route to the network": Entry(
-        25, ("argv", "log", "addresses", "routes"), beside_a_route,
-        "which the kernel would take for its own, and delete with the address", None),
     "stop looks for the address": Entry(
         1, DONE, lambda s: s.stopped and s.shell["rc"] == 0
         and s.of(s.ours) < s.of(s.shell),
