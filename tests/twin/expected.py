@@ -163,6 +163,11 @@ def beside_a_route(step):
 TABLE = {
     "the note of start": Entry(
         21, ("notes",), good_note, "start notes where it puts the address; stop removes it", None),
+    "namespace without its name": Entry(
+        31, EVERYTHING, lambda s: bool(s.namespace) and s.shell["rc"] == 255 and "dwell" in s.done
+        and "netns del" in s.done, "still found by what start noted", None),
+    "anonymous clone on lo": Entry(
+        28, EVERYTHING, as_on_lo, "a plain address on each node, without a rule", None),
     "odd names": Entry(
         33, EVERYTHING, lambda s: any(odd(nic) for nic in [s.nic] + [
             text.split()[0] for text in s.of(s.ours) | s.of(s.before)]) and answered(s),
@@ -198,16 +203,11 @@ TABLE = {
         and s.shell["rc"] == 137 and s.ours["rc"] == 0 and any(
             " tentative " in text for text in s.of(s.ours)),
         "on a link without carrier; the shell agent is killed for it", None),
-    "anonymous clone on lo": Entry(
-        28, EVERYTHING, as_on_lo, "a plain address on each node, without a rule", None),
     "anonymous clone warned about": Entry(
         28, ("log",), lambda s: s.shared and s.action == "start" and not s.truth(
             "CRM_meta_globally_unique") and s.level(s.ours, "WARNING", "globally-unique=true"),
         "buckets and nodes do not stay together", lambda s, items: [
             one for one in compare.log(s.case, s.ours) if "globally-unique" in one[1]] + items),
-    "namespace without its name": Entry(
-        31, EVERYTHING, lambda s: bool(s.namespace) and s.shell["rc"] == 255 and "dwell" in s.done
-        and "netns del" in s.done, "still found by what start noted", None),
     "stop looks for the address": Entry(
         1, DONE, lambda s: s.stopped and s.shell["rc"] == 0
         and s.of(s.ours) < s.of(s.shell),
