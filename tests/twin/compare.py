@@ -20,7 +20,7 @@ Difference = namedtuple("Difference", "case field shell ours")
 CHANGING = {"add", "a", "del", "delete", "d", "set", "change", "chg", "replace", "append",
             "prepend", "flush", "restore"}
 TAKES_VALUE = {"-f", "-family", "-n", "-netns", "-b", "-batch", "-l", "-loops", "-rc", "-rcvbuf"}
-READS = re.compile(r"^(arping -V|nft .*\blist |iptables\S* .*(-C|-S|-L) )")
+READS = re.compile(r"^(arping -V|nft .*\blist |(iptables\S*|arptables) .*(-C|-S|-L)\b)")
 LOGGERS = {"logger", "ha_logger"}
 OWN_WORDS = {"meta-data", "usage", "help", "nonsense", "nothing"}  # stdout in our own words
 
@@ -97,8 +97,16 @@ def log(case, seen):
     return sorted(entries) if "sender stays" in case.before[0]["processes"] else entries
 
 
+def notes(case, seen):
+    """Which notes came ("+ ...") and went ("- ...") in this step."""
+    before = case.before[0 if seen is case.seen[0] else 1]["notes"]
+    return ["- " + text for text in before if text not in seen["notes"]] + [
+        "+ " + text for text in seen["notes"] if text not in before]
+
+
 VIEWS = {"rc": lambda case, one: one["rc"], "stdout": _out, "reason": _reason,
-         "argv": lambda case, one: changes(one["argv"]), "log": log}
+         "argv": lambda case, one: changes(one["argv"]), "log": log,
+         "notes": notes}
 
 
 def alike(shell, ours):

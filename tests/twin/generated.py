@@ -88,7 +88,9 @@ WRONG_SHAPES = ("plain", "present", "bare")
 
 def combined(family):
     """Pairwise over everything that is right, or at least allowed."""
-    factors = dict(FAMILIES[family], shape=tuple(shapes.SHAPES))
+    # without carrier detection takes seconds: scenarios by hand show that
+    factors = dict(FAMILIES[family], shape=tuple(
+        name for name in shapes.SHAPES if name != "unplugged"))
     for number, row in enumerate(pairwise.pairwise(factors)):
         shape, course = row.pop("shape"), row.pop("course")
         if shape == "namespace":

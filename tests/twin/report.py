@@ -31,12 +31,12 @@ class Report:
                  "parted before)" % (self.scenarios, self.actions, self.skipped)]
         rows = Counter()
         for key, count in self.matched.items():
-            rows[str(expected.TABLE[key].row)] += count
-        for row in sorted(rows, key=lambda text: (not text.isdigit(), text.zfill(3))):
-            lines.append("  row %-14s %5d differences" % (row, rows[row]))
+            rows[expected.TABLE[key].row] += count
+        for row in sorted(rows):
+            lines.append("  row %-14d %5d differences" % (row, rows[row]))
             lines += ["    %5d  %s: %s" % (self.matched[key], key, entry.why)
                       for key, entry in expected.TABLE.items()
-                      if str(entry.row) == row and self.matched[key]]
+                      if entry.row == row and self.matched[key]]
         return "\n".join(lines)
 
     def complaint(self, most=40):

@@ -9,11 +9,13 @@ name without `=` is unset. Steps are actions (probe is a monitor without an inte
 action at all) or outside changes: `ip ...` runs ip, `set x=y` changes parameters, `reply PROGRAM
 CODE [TEXT [PATTERN]]` has a stand-in answer so, `stay PROGRAM` has it stay, `remove PROGRAM` takes
 it from the system, `put FILE TEXT` and `drop FILE` work on HA_RSCTMP, `victim FILE` names a process
-there that is none of ours. A change marked `?` may fail.
+there that is none of ours, `dwell NAMESPACE` starts one that lives in a network namespace. A
+change marked `?` may fail.
 """
 from .scenarios_events import CLUSTER_IP, MISHAPS, NAMES, SENDERS
+from .scenarios_noted import NOTED
 from .scenarios_place import BROADCAST_AND_LABEL, FINDIF, OPTIONS
 from .scenarios_wrong import WRONG
 
 SCENARIOS = (FINDIF + BROADCAST_AND_LABEL + OPTIONS + SENDERS + CLUSTER_IP + MISHAPS + NAMES
-             + WRONG)
+             + NOTED + WRONG)

@@ -155,6 +155,67 @@ addr add 2001:db8::50/128 dev e0
 addr add 192.0.2.50/24 brd + dev e0
 addr add 2001:db8::50/64 dev e0
 """),
+    # a real server of LVS: the address alone on lo, which a host route tells too
+    "realserver": (WIRES + UP + ADDRESSES, """
+addr add 192.0.2.50/32 dev lo label lo:0
+route add 192.0.2.50/32 dev lo scope link
+addr add 2001:db8::50/128 dev lo
+"""),
+    # a service proxy's addresses: alone on an interface without ARP
+    "noarp": (WIRES + UP + ADDRESSES, """
+link add kube0 type veth peer name kube1
+link set kube0 arp off
+link set kube0 up
+link set kube1 up
+addr add 192.0.2.50/32 dev kube0
+route add 192.0.2.50/32 dev kube0 scope link
+addr add 2001:db8::50/128 dev kube0
+"""),
+    # the subnet's first route is over an interface without carrier, the other one has a metric
+    "linkdown": (WIRES + UP + ADDRESSES, """
+addr add 192.0.2.2/24 brd + dev e1 noprefixroute
+route add 192.0.2.0/24 dev e1 scope link metric 101
+-6 route add 2001:db8::/64 dev e1 metric 300
+link set p0 down
+"""),
+    # the subnet's route over a bridge, and a stale one over its port, which goes before it
+    "port": (WIRES + UP, """
+link add br0 address 02:00:00:00:00:40 type bridge
+link set e0 master br0
+link set br0 up
+addr add 192.0.2.1/24 brd + dev br0 noprefixroute
+addr add 2001:db8::1/64 dev br0 noprefixroute
+route add 192.0.2.0/24 dev br0 scope link metric 425
+route add 192.0.2.0/24 dev e0 scope link metric 100
+-6 route add 2001:db8::/64 dev br0 metric 425
+-6 route add 2001:db8::/64 dev e0 metric 100
+"""),
+    # a default route in disguise, as VPN programs lay it
+    "halves": (WIRES + UP, """
+addr add 10.8.0.6 peer 10.8.0.5/32 dev e1
+route add 0.0.0.0/1 dev e1 scope link
+route add 128.0.0.0/1 dev e1 scope link
+-6 route add 2000::/3 dev e1
+"""),
+    # the virtual address before we come, with a peer, and with several prefix lengths
+    "ptp": (WIRES + UP + ADDRESSES, "addr add 192.0.2.50 peer 192.0.2.254/32 dev e0"),
+    "lengths": (WIRES + UP + ADDRESSES, """
+addr add 192.0.2.50/24 brd + dev e0
+addr add 192.0.2.50/25 dev e0 noprefixroute
+addr add 192.0.2.50/32 dev e0
+addr add 2001:db8::50/64 dev e0
+"""),
+    # interfaces with names that the shell agent, or ip, takes for something else
+    "oddnames": (WIRES, """
+link set dev e0 name ipsec0
+link set dev e1 name nexthop
+link set dev ipsec0 up
+link set dev nexthop up
+addr add 192.0.2.1/24 brd + dev ipsec0
+addr add 2001:db8::1/64 dev ipsec0
+addr add 198.51.100.1/24 brd + dev nexthop
+addr add 2001:db8:1::1/64 dev nexthop
+"""),
     # the virtual address is there on both interfaces
     "twice": (WIRES + UP + ADDRESSES, """
 addr add 192.0.2.50/24 brd + dev e1 noprefixroute
@@ -193,6 +254,15 @@ netns exec blue ip link set e0 up
 netns exec blue ip addr add 192.0.2.1/24 brd + dev e0
 netns exec blue ip addr add 2001:db8::1/64 dev e0
 """),
+    # without carrier from the beginning, so that duplicate address detection does not end
+    "unplugged": ("", """
+link set lo up
+link add e0 address 02:00:00:00:00:10 type veth peer name p0 address 02:00:00:00:00:20
+link add e1 address 02:00:00:00:00:11 type veth peer name p1 address 02:00:00:00:00:21
+link set e0 up
+addr add 192.0.2.1/24 brd + dev e0
+addr add 2001:db8::1/64 dev e0 nodad
+"""),
     # somebody else has both virtual addresses, and the kernel looks for duplicates
     "taken": (WIRES + UP + ADDRESSES, """
 netns add other
@@ -205,8 +275,8 @@ netns exec other ip addr add 2001:db8::50/64 dev p0 nodad
 }
 
 SYSCTLS = {
-    "taken": {"ipv6/conf/e0/accept_dad": "1", "ipv6/conf/e0/dad_transmits": "1"},
-}
+    name: {"ipv6/conf/e0/accept_dad": "1", "ipv6/conf/e0/dad_transmits": "1"}
+    for name in ("taken", "unplugged")}
 
 
 def lines(name):

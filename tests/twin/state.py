@@ -5,6 +5,7 @@ import os
 import subprocess
 
 FOREVER = 4294967295
+FLAGS = {"NO-CARRIER": "no-carrier", "NOARP": "noarp"}
 IGNORED = {"family", "local", "prefixlen", "valid_life_time", "preferred_life_time"}
 
 
@@ -22,8 +23,10 @@ def _one(ip, namespace, seen):
     links, routes, labels = _batch(start, "addr show\nroute show table all\naddrlabel list\n")
     for link in links:
         name = where + link["ifname"]
-        carrier = " no-carrier" if "NO-CARRIER" in link["flags"] else ""
-        seen["links"].append(name + (" up" if "UP" in link["flags"] else " down") + carrier)
+        words = [name, "up" if "UP" in link["flags"] else "down"]
+        words += [word for flag, word in FLAGS.items() if flag in link["flags"]]
+        words += ["port"] if "master" in link else []
+        seen["links"].append("%s index %d" % (" ".join(words), link["ifindex"]))
         seen["addresses"] += [name + " " + _address(entry) for entry in link["addr_info"]]
     seen["routes"] += [where + _route(entry) for entry in routes]
     seen["labels"] += [where + "%(address)s/%(prefixlen)s label %(label)s" % entry

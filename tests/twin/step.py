@@ -3,7 +3,9 @@
 import ipaddress
 import re
 
-from . import compare
+from . import compare, notes
+
+WORDS = re.compile(r"\S\s+\S|^\s*-")  # white space around a value is no part of it
 
 
 class Step:
@@ -57,7 +59,7 @@ class Step:
     @property
     def mask(self):
         """cidr_netmask as a prefix length; "" where it is not given."""
-        text = self.get("cidr_netmask") or self.get("netmask")
+        text = (self.get("cidr_netmask") or self.get("netmask")).strip()
         try:
             return str(ipaddress.ip_network("0.0.0.0/" + text).prefixlen) if "." in text else text
         except ValueError:
@@ -65,19 +67,73 @@ class Step:
 
     @property
     def nic(self):
-        return self.get("nic").partition(":")[0]
+        return self.get("nic").strip().partition(":")[0]
 
     @property
     def six(self):
         return ":" in self.given
 
     @property
+    def probe(self):
+        return self.case.step == "probe"
+
+    @property
+    def lost_for_words(self):
+        """Whether a value that says where to look would be several words, or an option."""
+        return any(WORDS.search(self.get(name)) for name in (
+            "ip", "nic", "cidr_netmask", "network_namespace"))
+
+    @property
     def hostile(self):
         """Whether a value holds white space or begins with a dash (send_arp_opts may)."""
-        return any(re.search(r"\s|^-", value) for name, value in self.case.environment.items()
-                   if name.startswith("OCF_RESKEY_") and value and name not in (
-                       "OCF_RESKEY_send_arp_opts", "OCF_RESKEY_broadcast")) or bool(
-            re.search(r"\s|^-.", self.get("broadcast")))
+        return any(
+            WORDS.search(value) for name, value in self.case.environment.items()
+            if name.startswith("OCF_RESKEY_") and value and name not in (
+                "OCF_RESKEY_send_arp_opts", "OCF_RESKEY_broadcast")) or bool(
+            re.search(r"\S\s+\S|^\s*-.", self.get("broadcast")))
+
+    @property
+    def padded(self):
+        """Whether a value has white space around it (send_arp_opts may)."""
+        return any(value != value.strip() for name, value in self.case.environment.items()
+                   if name.startswith("OCF_RESKEY_") and value)
+
+    @property
+    def namespace(self):
+        return self.get("network_namespace").strip()
+
+    @property
+    def note(self):
+        """The notes.Note that our agent had of this resource before the step; None without."""
+        return notes.find(self.case.before[1], self.ip, self.nic, self.namespace)
+
+    @property
+    def own_note(self):
+        """The notes.Note that our agent had of it after the step; None without."""
+        return notes.find(self.ours, self.ip, self.nic, self.namespace)
+
+    def place(self, note, state):
+        """(interface, prefix) that a note tells of, by that state's names."""
+        return notes.interface(state, note.index, self.namespace), note.prefix
+
+    def places(self, state):
+        """{(interface, prefix)} of the virtual address in that state."""
+        return notes.places(state, self.ip, self.namespace)
+
+    @property
+    def stands(self):
+        """Whether the virtual address was where start had noted it, and is to be there."""
+        if not self.note:
+            return False
+        place = self.place(self.note, self.before)
+        return place in self.places(self.before) and self.mask in ("", place[1]) and (
+            self.nic in ("", place[0]))
+
+    @property
+    def off(self):
+        """Whether the noted interface is switched off, where that is looked at."""
+        return not (self.nic and self.mask) and bool(self.note) and notes.is_down(
+            self.before, self.place(self.note, self.before)[0], self.namespace)
 
     def has(self, state, prefix="[0-9]+"):
         """Whether the virtual address is on an interface in that state."""

@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from . import compare, expected, model, play
+from . import compare, expected, model, notes, play
 
 SEED = int(os.environ.get("TWIN_SEED", "20240426"))
 STEPS = int(os.environ.get("TWIN_STEPS", "500"))
@@ -40,6 +40,11 @@ CHANGES = (
     "?ip addr add 192.0.2.1/24 brd + dev e0", "?ip addr add 2001:db8::1/64 dev e0",
     "?ip addr add 192.0.2.7/24 dev e0", "?ip addr del 192.0.2.7/24 dev e0",
     "?ip addr flush dev e0", "?drop send_arp-{ip}", "put send_arp-{ip} 4194000",
+    "?ip route add 192.0.2.32/27 dev e1 scope link", "?ip route del 192.0.2.32/27 dev e1",
+    "?ip -6 route add 2001:db8::/80 dev e1", "?ip -6 route del 2001:db8::/80 dev e1",
+    "?ip route add 192.0.2.50/32 dev lo scope link", "?ip route del 192.0.2.50/32 dev lo",
+    "?ip -6 route add 2001:db8::50/128 dev e0", "?ip -6 route del 2001:db8::50/128 dev e0",
+    "?drop IPaddr2-{ip}", "?drop IPaddr2-{ip},nic=e0",
 )
 ACTIONS = ("start", "start", "start", "stop", "stop", "monitor", "monitor", "probe", "status",
            "validate-all")
@@ -113,7 +118,7 @@ class Walk:
         """Bring the two worlds together again after an expected difference."""
         self.parted += 1
         ip = expected_ip(self.parameter("ip"))
-        for nic, prefix in sorted(set().union(*(model.places(one, ip) for one in self.before))):
+        for nic, prefix in sorted(set().union(*(notes.places(one, ip) for one in self.before))):
             self.pair.step("?ip addr del %s/%s dev %s" % (ip, prefix, nic), same=False)
         for name in (ip, "send_arp-" + ip):
             self.pair.step("?drop " + name, same=False)

@@ -110,9 +110,15 @@ def act(agent, action, parameters):
 
 
 def look(_agent):
-    """The state of network, HA_RSCTMP and processes: dict of field -> sorted list of texts."""
+    """The state of network, HA_RSCTMP and processes: dict of field -> sorted list of texts.
+
+    Files that our agent alone has, which begin with IPaddr2-, are the field notes.
+    """
     seen = state.network(REAL + "/ip")
-    seen["files"] = sorted(_file(name) for name in os.listdir(RSCTMP))
+    seen["links"] += ["%s promotes secondary addresses" % nic for nic in _promoting()]
+    names = os.listdir(RSCTMP)
+    seen["files"] = sorted(_file(name) for name in names if not name.startswith("IPaddr2-"))
+    seen["notes"] = sorted(_file(name) for name in names if name.startswith("IPaddr2-"))
     seen["processes"] = sorted(
         "%s %s" % (name, "alive" if os.path.exists("/proc/%d" % pid) else "gone")
         for pid, name in _spawned.items()) + ["sender stays"] * len(_staying())
@@ -181,13 +187,22 @@ def _victim(name):
     _put(name, str(process.pid))
 
 
+def _dwell(namespace):
+    """Start a process that lives in a network namespace, which so outlives its name."""
+    process = subprocess.Popen([REAL + "/ip", "netns", "exec", namespace, "sleep", "600"],
+                               stdin=subprocess.DEVNULL)
+    _spawned[process.pid] = "dweller"
+    while _text("/proc/%d/comm" % process.pid) != "sleep\n":
+        time.sleep(0.002)
+
+
 def _sysctl(path, value):
     with open("/proc/sys/net/" + path, "w") as file:
         file.write(value)
 
 
 CHANGES = {"reply": _reply, "stay": _stay, "remove": _remove, "put": _put, "victim": _victim,
-           "sysctl": _sysctl, "drop": lambda name: os.unlink(RSCTMP + "/" + name)}
+           "dwell": _dwell, "sysctl": _sysctl, "drop": lambda name: os.unlink(RSCTMP + "/" + name)}
 VERBS = {"lay_out": lay_out, "act": act, "look": look, "change": change, "sysctls": set_sysctls}
 
 
@@ -263,14 +278,22 @@ def _text(path):
         return ""
 
 
+def _promoting():
+    """Interfaces of this namespace whose setting promote_secondaries is on, sorted."""
+    folder = "/proc/sys/net/ipv4/conf/"
+    return sorted(nic for nic in os.listdir(folder)
+                  if _text(folder + nic + "/promote_secondaries").strip() == "1")
+
+
 def _file(name):
-    """A file in HA_RSCTMP as text: name and content, process ids masked."""
+    """A file in HA_RSCTMP as one line: name and content, what differs by chance masked."""
     path = RSCTMP + "/" + name
     if os.path.islink(path):
         return "%s -> %s" % (name, os.readlink(path))
     if os.path.isdir(path):
         return "%s/ %s" % (name, " ".join(sorted(os.listdir(path))))
-    return "%s: %s" % (name, re.sub(r"^\d+$", "<pid>", _text(path).strip()))
+    text = re.sub(r"^\d+(?=\n|$)", "<pid>", _text(path).strip())
+    return "%s: %s" % (name, re.sub(r"\b(boot|netns) \S+", r"\1 <id>", text).replace("\n", "; "))
 
 
 def _recorded():

@@ -11,6 +11,7 @@ import pytest
 
 from ipaddr2_py import params
 from tests.conftest import lacking
+from tests.twin import expected
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 TEXT = (CHECKOUT / "README.md").read_text(encoding="utf-8")
@@ -51,8 +52,24 @@ def test_parameters_are_what_the_command_beside_them_prints():
 
 def test_all_differences_are_there():
     rows = table("Where it differs, on purpose")
-    assert [row[0] for row in rows] == [str(number) for number in range(1, 21)]
+    assert [row[0] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
     assert all(len(row) == 4 and all(row) for row in rows)
+    assert "with %s differences" % in_words(len(rows)) in TEXT.replace("\n", " ")
+
+
+def in_words(number):
+    """A number from 21 to 99 as it is written out."""
+    tens = "twenty thirty forty fifty sixty seventy eighty ninety".split()[number // 10 - 2]
+    ones = " one two three four five six seven eight nine".split(" ")[number % 10]
+    return tens + ("-" + ones if ones else "")
+
+
+def test_the_comparison_of_both_agents_knows_the_same_rows():
+    """Each row of the table has an entry there, or a word on why it has none; and no other has."""
+    numbers = {int(row[0]) for row in table("Where it differs, on purpose")}
+    shown = {entry.row for entry in expected.TABLE.values()}
+    assert shown | set(expected.NOT_SHOWN) == numbers
+    assert not shown & set(expected.NOT_SHOWN)
 
 
 @pytest.mark.parametrize("row", table("Where it differs, on purpose"), ids=lambda row: row[0])
