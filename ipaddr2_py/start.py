@@ -219,7 +219,7 @@ def add_address(vip, undo=None):
 
 
 def add_options(vip):
-    """The parameters that `ip addr add` is told; raises Unreadable."""
+    """The parameters that `ip addr add` is told."""
     if vip.family == "inet6" and has_prefix_route(vip):
         return dict(vip.params, noprefixroute="true")
     return vip.params
@@ -229,13 +229,8 @@ def add_again(vip):
     """Remove an IPv6 address whose duplicate address detection failed, and add it anew; "" or, if
     that failed, why."""
     interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic)
-    try:
-        options = add_options(vip)
-    except addresses.Unreadable as problem:
-        ocf_log("err", str(problem))
-        return str(problem)
     return run_and_log(interface.address_add_argv(
-        vip.family, vip.ip, vip.prefix, vip.brd, vip.nic, vip.label, options))[1]
+        vip.family, vip.ip, vip.prefix, vip.brd, vip.nic, vip.label, add_options(vip)))[1]
 
 
 def ipv6_is_off(vip):
@@ -269,26 +264,30 @@ def has_prefix_route(vip):
     """Whether the interface has an on-link route to just the VIP's network that is not the kernel's
     own for an address: the kernel would take it along when it deletes the address.
 
-    Raises Unreadable.
+    Where `ip` cannot list routes, as on hosts with very large ones, it is taken not to have one.
     """
     if not asks_for_prefix_route(vip):
         return False
-    words = exact_query(vip)
-    result = addresses.ip_query(words)
-    if result.rc:
-        raise addresses.Unreadable(addresses.failure(words, result))
-    routes = parse_routes(result.out, "inet6", vip.nic)
-    if not routes:
+    try:
+        routes = parse_routes(said(exact_query(vip)), "inet6", vip.nic)
+        if not routes:
+            return False
+        held = addresses.parse_addresses(said(addresses_query(vip)))
+    except addresses.Unreadable as problem:
+        ocf_log("warn", "cannot tell whose the route to the network of %s is: %s" % (vip, problem))
         return False
-    words = addresses_query(vip)
-    result = addresses.ip_query(words)
-    if result.rc:
-        raise addresses.Unreadable(addresses.failure(words, result))
-    laid = any(one.prefix == vip.prefix and "noprefixroute" not in one.flags
-               and addresses.in_network(one.ip, vip.ip, vip.prefix, "inet6")
-               for one in addresses.parse_addresses(result.out) if one.ip != vip.ip)
+    laid = any(one.prefix == vip.prefix and "noprefixroute" not in one.flags and one.ip != vip.ip
+               and addresses.in_network(one.ip, vip.ip, vip.prefix, "inet6") for one in held)
     return not all(laid and route.proto == "kernel" and route.metric == KERNEL_METRIC
                    and not route.expires for route in routes)
+
+
+def said(words):
+    """What `ip WORDS` printed; raises Unreadable where it failed."""
+    result = addresses.ip_query(words)
+    if result.rc:
+        raise addresses.Unreadable(addresses.failure(words, result))
+    return result.out
 
 
 def wait_for_link(vip):
