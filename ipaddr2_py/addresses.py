@@ -120,6 +120,26 @@ def is_ipsec(nic):
     return nic.startswith("ipsec") and nic[5:].isdigit()
 
 
+def index_of(nic):
+    """The number of interface `nic`, which its name may not outlive; 0 where there is none."""
+    import _socket
+
+    try:
+        return _socket.if_nametoindex(nic)
+    except (OSError, ValueError, UnicodeError):
+        return 0
+
+
+def name_of(index):
+    """The name of interface number `index`, "" where it has gone."""
+    import _socket
+
+    try:
+        return _socket.if_indextoname(index)
+    except OSError:
+        return ""
+
+
 def interface_flags(nic):
     """The flags of interface `nic` (IFF_*, netdevice(7)), None where they cannot be had.
 

@@ -236,12 +236,7 @@ def stop_plain(vip, names, stop_address):
 
 def leave_noted(vip):
     """Undo join() on the noted interface, whatever it is called now; False where that failed."""
-    import _socket
-
-    try:
-        nic = _socket.if_indextoname(vip.note.index) if vip.note else ""
-    except OSError:             # it has gone
-        nic = ""
+    nic = addresses.name_of(vip.note.index) if vip.note else ""
     return not nic or clusterip_share.leave(nic, vip.note.mac)
 
 

@@ -27,6 +27,7 @@ _ahead: dict = {}   # queries begun before they are asked for
 _begun: list = []   # all that are under way
 #: What a detached child must not wait for, as it is the agent's.
 of_the_agent: list = [children, _ahead, _begun]
+locks: set = set()    # descriptors of the locks that the agent holds (files.py)
 tracers: list = []    # callables that take a text, while OCF_TRACE_RA is on (trace.py)
 _sh_fails = False     # sh could not start a program in this run
 _tries = 50           # of this run, every 20 ms, to start one where the host is out of something
@@ -323,6 +324,9 @@ def detach(work):
     try:
         for container in of_the_agent:
             container.clear()
+        for fd in locks:        # they end with the agent, however that ends
+            posix.close(fd)
+        locks.clear()
         posix.setsid()
         for number in ENDING:
             _signal.signal(number, _signal.SIG_DFL)

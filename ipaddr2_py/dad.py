@@ -46,8 +46,8 @@ def wait_for_dad(vip, add_again):
 
     Returns False where that is still open after 10 s, or half of the action's time.  Until then a
     detection that fails is tried anew: add_again() removes the address, adds it, and tells why
-    that failed, "" if it did not.  Exits 1 where another host keeps the address, where the address is gone, and where
-    `ip` does not say.
+    that failed, "" if it did not.  Exits 1 where another host keeps the address, where the address
+    is gone, and where `ip` does not say.
     """
     begin = time.monotonic()
     again = end = begin + min(LIMIT, waiting.remaining() * SHARE)

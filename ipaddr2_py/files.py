@@ -124,6 +124,7 @@ class lock:
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if is_current(self.fd, self.path):
+                commands.locks.add(self.fd)
                 return True
         except BlockingIOError:
             pass
@@ -132,8 +133,7 @@ class lock:
 
     def __exit__(self, *_problem):
         remove_file(self.path)
-        # A sender that was left in the background shares the descriptor, and with it the lock.
-        fcntl.flock(self.fd, fcntl.LOCK_UN)
+        commands.locks.discard(self.fd)
         posix.close(self.fd)
 
 

@@ -243,6 +243,13 @@ def keeps_its_own(nic):
     return nic == "lo" or bool((interface_flags(nic) or 0) & IFF_NOARP)
 
 
+def is_local(held, family):
+    """Whether a Held address is the interface's own, on which other programs count: on lo, or alone
+    on an interface without ARP; and on FreeS/WAN's, which repeat those of another interface."""
+    return held.nic == "lo" or is_ipsec(held.nic) or \
+        held.prefix == BITS[family] and keeps_its_own(held.nic)
+
+
 def best_route(routes):
     """The route that goes first, None where there is none.
 

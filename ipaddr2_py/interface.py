@@ -5,8 +5,8 @@ One small function for each ip(8) command, and pure functions over what it print
 """
 
 from . import commands, files
-from .addresses import (Unreadable, failure, held_addresses, ip_query, is_missing, link_query,
-                        read_held, was_interrupted)
+from .addresses import (Unreadable, failure, held_addresses, index_of, ip_query, is_missing,
+                        link_query, name_of, read_held, was_interrupted)
 from .ahead import held_query, ip_command
 from .ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal,
                   ocf_is_true, ocf_log, ocf_run, run_and_log)
@@ -85,7 +85,8 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
             undo.pop()                      # somebody else's
     argv = address_add_argv(family, ip, prefix, brd, nic, label, params)
     ocf_log("info", commands.quoted(argv))
-    undo.append(lambda: take_back(family, ip, prefix, nic))
+    index = index_of(nic)
+    undo.append(lambda: take_back(family, ip, prefix, index))
     rc, told = run_and_log(argv)
     if 0 < rc < 126:
         # It refused: what is there is somebody else's. One that was cut off may have added it.
@@ -104,9 +105,11 @@ def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
     return up
 
 
-def take_back(family, ip, prefix, nic):
-    """Delete an address that this start added, unless it is seen not to be there."""
-    if is_there(family, ip, prefix, nic):
+def take_back(family, ip, prefix, index):
+    """Delete an address that this start added to interface number `index`, whatever that is called
+    now, unless it is seen not to be there."""
+    nic = name_of(index)
+    if nic and is_there(family, ip, prefix, nic):
         ocf_log("info", "taking back %s/%d from %s" % (ip, prefix, nic))
         delete_address(family, ip, prefix, nic)
 

@@ -16,8 +16,6 @@ import fcntl
 import posix
 import time
 
-import _socket
-
 from . import addresses, ahead, commands, files, findif
 from .ocf import ocf_log
 from .place import promotion_path
@@ -37,6 +35,7 @@ class secondaries_kept:
         self.nic = nic
         self.address = (ip, prefix, peer)
         self.fd = -1
+        self.index = 0          # of the interface, where it is to be put back without a lock
 
     def __enter__(self):
         if not may_be_off(self.nic):
@@ -50,6 +49,7 @@ class secondaries_kept:
         except OSError as problem:      # TimeoutError among them
             ocf_log("warn", "no lock on %s (%s): going on without"
                     % (promotion_path(self.nic), problem.strerror or problem))
+            self.index = addresses.index_of(self.nic) if setting(self.nic) in OFF else 0
         if not switch_on(self.nic, self.fd):
             ocf_log("warn", "%s cannot be set: other addresses of the network of %s on %s may be "
                     "deleted along with it" % (SETTING % self.nic, self.address[0], self.nic))
@@ -57,6 +57,8 @@ class secondaries_kept:
     def __exit__(self, *_problem):
         if self.fd >= 0:
             leave_lock(promotion_path(self.nic), self.fd)
+        elif self.index:
+            switch_off(self.index)
 
 
 def share_lock(path):
@@ -86,7 +88,7 @@ def switch_on(nic, fd):
         return True
     try:
         if fd >= 0:
-            posix.pwrite(fd, b"%d\n" % _socket.if_nametoindex(nic), 0)
+            posix.pwrite(fd, b"%d\n" % addresses.index_of(nic), 0)
     except OSError:             # a full disk: whoever is last does not know, and it stays on
         pass
     return change(nic, "1")
@@ -108,10 +110,9 @@ def leave_lock(path, fd):
 
 def switch_off(index):
     """Switch the setting of interface number `index` off, whatever it is called now."""
-    try:
-        change(_socket.if_indextoname(index), "0")
-    except OSError:             # it has gone
-        pass
+    nic = addresses.name_of(index)
+    if nic:
+        change(nic, "0")
 
 
 def put_back(path):

@@ -7,10 +7,10 @@ Function by function what is in the shell agent's ip_start.
 import time
 
 from . import addresses, ahead, announce, commands, files, interface, place, stop, waiting
-from .findif import broadcast_query, find_broadcast, parse_routes, resolve_nic
+from .findif import broadcast_query, find_broadcast, parse_routes
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, ocf_exit_reason,
                   ocf_is_true, ocf_log, run_and_log)
-from .vip import forget_note, held_or_exit, is_down
+from .vip import at_noted_place, forget_note, held_or_exit, is_down
 
 KERNEL_METRIC = 256         # of the route that the kernel lays for an IPv6 address
 
@@ -118,7 +118,7 @@ def serve(vip, status):
 def leave_other_place(vip):
     """Remove the address from where the note tells that a former start put it, if that is another
     place than the one it is to have; exits 1 where it cannot be removed."""
-    note, index = vip.note, number(vip.nic)
+    note, index = vip.note, addresses.index_of(vip.nic)
     if note and note.shared and (not vip.bucket or note.index != index):
         from . import clusterip
         clusterip.leave_noted(vip)
@@ -127,7 +127,7 @@ def leave_other_place(vip):
     if (note.index, note.prefix) == (index, vip.prefix):
         return
     held = held_or_exit(vip) if vip.held is None else vip.held
-    old = [one for one in held if one.index == note.index and not is_wanted(one, vip)]
+    old = [one for one in at_noted_place(vip, held) if not is_wanted(one, vip)]
     if not old:
         return
     ocf_log("info", "%s leaves %s, where it was put before" % (vip.ip, old[0].nic))
@@ -143,11 +143,6 @@ def is_wanted(held, vip):
     return (held.nic, held.prefix, held.peer) == (vip.nic, vip.prefix, "")
 
 
-def number(nic):
-    """The number (index) of interface `nic`, 0 where there is none."""
-    return resolve_nic(nic)[0]
-
-
 def backend_name(vip):
     """The backend of Cluster IP that shares the address, or is going to; "" for a plain one."""
     if not vip.bucket or vip.shared:
@@ -159,13 +154,16 @@ def backend_name(vip):
 
 def note_place(vip):
     """Note where the address is put, and how it is shared; failing does not matter."""
-    vip.index = number(vip.nic)
+    vip.index = addresses.index_of(vip.nic)
+    if not vip.index:
+        ocf_exit_reason("there is no interface %s any more" % vip.nic)
+        raise OcfExit(OCF_ERR_GENERIC)
     place.write_note(vip, vip.index, backend_name(vip), vip.mac if vip.bucket else "")
 
 
 def forget_place(vip):
     """Remove the note, once the address is gone."""
-    if not any(one.nic == vip.nic for one in addresses.held_addresses(vip.family, vip.ip)):
+    if not any(one.index == vip.index for one in addresses.held_addresses(vip.family, vip.ip)):
         forget_note(vip)
 
 

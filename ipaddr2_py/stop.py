@@ -5,11 +5,11 @@ import posix
 
 from . import addresses, ahead, commands, interface, place
 from .ahead import address_bytes
-from .findif import (BITS, FindifError, keeps_its_own, maybe_convert_dotted_quad, places,
-                     prefixcheck, resolve_nic)
+from .findif import (FindifError, is_local, maybe_convert_dotted_quad, places, prefixcheck,
+                     resolve_nic)
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true,
                   ocf_log)
-from .vip import bad_word, forget_note, held_or_exit
+from .vip import at_noted_place, bad_word, forget_note, held_or_exit
 
 LIST_TABLES = ["nft", "list", "tables"]
 
@@ -160,7 +160,7 @@ def addresses_to_remove(vip):
     Exits 1 where `ip` does not tell.
     """
     held = held_or_exit(vip)
-    noted = [one for one in held if vip.note and one.index == vip.note.index]
+    noted = at_noted_place(vip, held)
     nic = vip.params["nic"]
     if nic:
         return noted or on_interface(vip, held, nic)
@@ -193,10 +193,3 @@ def route_names(vip):
         ocf_log("warn", "the routes to %s cannot be listed: %s" % (vip.ip, problem.reason))
         return []
     return [route.nic for route in routes]
-
-
-def is_local(held, family):
-    """Whether a Held address is the interface's own, on which other programs count: on lo, or alone
-    on an interface without ARP; and on FreeS/WAN's, which repeat those of another interface."""
-    return held.nic == "lo" or addresses.is_ipsec(held.nic) or \
-        held.prefix == BITS[family] and keeps_its_own(held.nic)

@@ -7,8 +7,8 @@ The steps of the shell agent's ip_init, each of which fills in its part of a Vip
 from . import addresses, ahead, commands
 from .ahead import address_bytes, address_text, canonical
 from .environment import BLANKS
-from .findif import (FindifError, check_params, findif, maybe_convert_dotted_quad, prefixcheck,
-                     resolve_nic, route_query)
+from .findif import (FindifError, check_params, findif, is_local, maybe_convert_dotted_quad,
+                     prefixcheck, resolve_nic, route_query)
 from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
                   ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
 from .params import TABLE
@@ -239,7 +239,7 @@ def noted_place(vip, nic, netmask):
     so.
     """
     note = vip.note
-    here = [one for one in vip.held if note and one.index == note.index]
+    here = at_noted_place(vip, vip.held)
     if not here:
         return False
     name = here[0].nic
@@ -254,6 +254,16 @@ def noted_place(vip, nic, netmask):
         ocf_log("info", "%s is down: %s is not served" % (name, vip))
         vip.nic = ""
     return True
+
+
+def at_noted_place(vip, held):
+    """Those of the Held addresses that are where the note tells.
+
+    A number that went to another interface since, on which the address is its own, tells nothing.
+    """
+    note = vip.note
+    return [one for one in held if note and one.index == note.index
+            and (one.nic == note.name or not is_local(one, vip.family))]
 
 
 def was_here(vip):
@@ -287,7 +297,7 @@ def set_label(vip):
     if not vip.params["iflabel"]:
         return
     label = "%s:%s" % (vip.nic, vip.params["iflabel"])
-    if len(commands.to_bytes(label)) > 15:
+    if len(commands.to_bytes(label)) > 15 and not vip.noted:    # it may have been renamed since
         configured("iflabel [%s] makes the label [%s], longer than the kernel's 15 characters"
                    % (vip.params["iflabel"], label))
     if vip.family == "inet":
