@@ -39,7 +39,7 @@ def test_a_file_is_written_as_a_whole_or_not_at_all(fp, host, tmp_path, monkeypa
 def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")
-    beside = tmp_path / ("file.%d" % os.getpid())
+    beside = tmp_path / ("file~%d" % os.getpid())
     beside.write_text("of a process that was killed")
     seen = []
     real = posix.write
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_replaced_stays(tmp_path, monkeypatch, what):
 
 def test_a_link_is_replaced_itself(tmp_path):
     (tmp_path / "precious").write_text("precious")
-    for name in ("link", "link.%d" % os.getpid()):
+    for name in ("link", "link~%d" % os.getpid()):
         (tmp_path / name).symlink_to("precious")
     files.replace_file(str(tmp_path / "link"), "new")
     assert (tmp_path / "precious").read_text() == "precious"
