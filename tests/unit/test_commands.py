@@ -476,6 +476,33 @@ def test_a_step_behind_the_deadline_has_time_of_its_own(step, least):
 
 
 @pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
+def test_one_that_hangs_costs_the_others_their_step(start):
+    """A node whose programs all hang gets through a stop, if only with 1, before its timeout."""
+    commands.load_environment({"PATH": PATH})
+    waiting.set_deadline(-5, step=0.5)
+    assert start(["sh", "-c", "exit 3"]).rc == 3
+    assert waiting.Limit().left() > 0.4
+    begin = time.monotonic()
+    assert start(["sleep", "60"]).timed_out
+    assert time.monotonic() - begin > 0.4
+    assert 0.1 < waiting.Limit().left() <= waiting.LEAST
+    begin = time.monotonic()
+    assert start(["sleep", "60"]).timed_out
+    assert time.monotonic() - begin < 0.4
+    assert 29 < waiting.Limit(30).left() <= 30, "a limit that is given stays"
+
+
+def test_an_overrun():
+    waiting.set_deadline(-5, step=3.0)
+    limit = waiting.Limit()
+    assert not limit.timed_out and limit.left() > 2.9
+    limit.overrun()
+    assert limit.timed_out and waiting.Limit().left() <= waiting.LEAST
+    waiting.set_deadline(-5, step=3.0)          # another action
+    assert waiting.Limit().left() > 2.9
+
+
+@pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
 def test_output_without_end_is_no_reason_to_wait(start):
     commands.load_environment({"PATH": PATH})
     waiting.set_deadline(0.1)

@@ -681,8 +681,20 @@ def test_what_is_left_of_a_killed_agent(kernel, text, eth0, eth1):
 
 
 def test_no_file_is_made(kernel):
+    """Not for a moment, as others would take it for that of an agent at work."""
+    before = os.stat(kernel.folder / "rsctmp").st_mtime_ns
     promotion.put_back(str(kernel.file))
-    assert kernel.left() == []
+    assert os.stat(kernel.folder / "rsctmp").st_mtime_ns == before
+
+
+@pytest.mark.parametrize("value", ["1", "2", "-1"])
+def test_what_is_on_already_is_not_written(kernel, value):
+    """An empty file, of an agent that was killed early, does not make an admin's setting ours."""
+    kernel["eth0"] = value
+    kernel.file.write_text("")
+    with promotion.secondaries_kept(*PRIMARY):
+        assert kernel["eth0"] == value and kernel.file.read_text() == ""
+    assert kernel["eth0"] == value and kernel.left() == []
 
 
 def test_an_interface_that_has_another_name_now(kernel, monkeypatch):
