@@ -339,6 +339,7 @@ def test_run_where_sh_cannot_do_it(monkeypatch, counted, kind, ailment):
     """The program runs once, whole, and nothing is left of it or of sh's attempt."""
     argv, calls = counted
     monkeypatch.setitem(sys.modules, "sh", SH[kind])
+    monkeypatch.setattr(commands, "FEW", 256)   # a test has more descriptors open than an agent
     children = pathlib.Path("/proc/self/task/%d/children" % os.getpid())
     before = sorted(os.listdir("/proc/self/fd")), children.read_text()
     with monkeypatch.context() as patch:
