@@ -117,7 +117,7 @@ class Done:
     def __init__(self, rc, out, err, log):
         self.rc = rc
         self.out = out
-        self.reasons = [line[len("ocf-exit-reason:"):] for line in err.splitlines()]
+        self.reasons = [line[len("ocf-exit-reason:"):] for line in err.split("\n") if line]
         self.log = [line.partition(":    ")[2] for line in log.splitlines()]
 
     def __repr__(self):

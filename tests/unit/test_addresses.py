@@ -191,3 +191,13 @@ def test_a_list_that_is_always_interrupted_does_not_say_that_it_is_not_there(fp)
         fp.query("ip -o -f inet addr show to 192.0.2.10", err=INTERRUPTED)
     with pytest.raises(Unreadable):
         addresses.held_addresses("inet", "192.0.2.10")
+
+
+@pytest.mark.parametrize("blank", "\u2003\u3000\u2028\u0085\x1c\x1d\x1e\x1f")
+@pytest.mark.parametrize("name", ["%s", "a%sb", "%sinet%s", "a%s5: b%s"])
+def test_names_with_white_space_that_the_kernel_takes(captured, blank, name):
+    """Only str.split() and str.splitlines() would part them."""
+    name = name.replace("%s", blank).replace(" ", blank)
+    text = captured("addr-inet-to-10").replace("eth0", name)
+    assert held(text) == [(name, "192.0.2.10", 25, "192.0.2.127")]
+    assert addresses.parse_addresses(text)[0].flags == []

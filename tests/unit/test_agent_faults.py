@@ -16,8 +16,8 @@ GUARDED = ("agent", "start", "stop", "vip", "findif", "interface", "announce", "
 #: main() as it ends: nothing is left that could handle a fault in these. A generator that is
 #: closed is called as well, and Python drops what it raises then.
 LAST = ("main", "unexpected", "ocf_exit_reason", "ocf_log", "write_all", "<genexpr>", "to_bytes")
-#: What befalls these may leave a note behind, or none: that fails nothing.
-NOTE = ("note_path", "plain")
+#: What befalls these may leave a note behind, or none, or the kernel's setting: that fails nothing.
+NOTE = ("note_path", "plain", "put_settings_back.<listcomp>")
 #: What befalls these as they end finds the work done.
 DONE = ("serve", "__exit__", "ip_start", "perform", "drop_ahead", "outcome")
 
@@ -87,6 +87,8 @@ class Fault:
         self.left -= 1
         if self.left < 0:
             self.happened = frame.f_code.co_name
+            if self.happened == "<listcomp>":           # as Python before 3.12 calls it
+                self.happened = frame.f_back.f_code.co_name + ".<listcomp>"
             sys.setprofile(None)
             raise self.problem
 

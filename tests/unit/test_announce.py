@@ -273,6 +273,18 @@ def test_on_another_interface_it_is_not_here(fp, make_vip, captured):
     assert not lookout.is_here(make_vip(nic="eth1"))
 
 
+@pytest.mark.parametrize("index, name, here", [
+    (2, "eth0", True), (2, "old0", True), (7, "eth0", False), (0, "eth0", True),
+    (0, "old0", False)])
+def test_the_number_of_the_interface_counts_where_it_is_known(fp, make_vip, captured, index, name,
+                                                              here):
+    """It may be renamed meanwhile, and another one get its name."""
+    fp.query(SHOW4, captured("addr-inet-to-10").replace("eth0", name))
+    made = make_vip()
+    made.index = index
+    assert lookout.is_here(made) is here
+
+
 @pytest.mark.parametrize("seconds, limit, over, took", [
     (0, 20, False, 0), (0.5, 20, False, 0.5), (2.5, 20, False, 2.5), (2.5, 1.5, True, 1.5)])
 def test_a_pause(make_vip, clock, looks, seconds, limit, over, took):

@@ -12,7 +12,8 @@ import threading
 import pytest
 
 from ipaddr2_py import (clusterip, clusterip_iptables, clusterip_nft, clusterip_params,
-                        clusterip_rules, clusterip_share, clusterip_target, files, ocf, packets)
+                        clusterip_rules, clusterip_share, clusterip_target, files, ocf, packets,
+                        place, start, stop)
 from ipaddr2_py.clusterip_share import Share
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "clusterip"
@@ -840,3 +841,187 @@ def test_monitor_path_is_lean():
                           check=True).stdout.split()
     assert {name for name in told if not name.startswith("ipaddr2_py")} <= {
         "_socket", "_struct", "_md5", "errno", "fcntl", "select", "gc", "syslog"}
+
+
+# --- the note --------------------------------------------------------------------------------
+
+
+class Backend:
+    """Stands in for a backend's module: what it is asked to do, and whether it can."""
+
+    BEFORE_ADDRESS = False
+
+    def __init__(self, vip, share=None, good=True, mac=MAC4):
+        self.vip = vip
+        self.share = share
+        self.good = good
+        self.mac = mac
+        self.done = []      # (what, whether the note is there)
+
+    def tell(self, what):
+        self.done.append((what, bool(place.read_note(self.vip.ip, "", ""))))
+        return self.good
+
+    def look(self, _vip):
+        return self.share
+
+    def remove(self, _vip, _share):
+        return self.tell("remove")
+
+    def release(self, _vip, _share):
+        return self.tell("release")
+
+    def take(self, vip, undo):
+        self.tell("take")
+        self.noted = place.read_note(self.vip.ip, "", "")
+        vip.mac = self.mac
+        undo.append(lambda: self.tell("undo"))
+
+
+def share_of(*buckets):
+    """A Share with these buckets, None without any."""
+    share = Share("eth0", MAC4)
+    share.buckets = dict.fromkeys(buckets)
+    return share if buckets else None
+
+
+@pytest.fixture
+def noted(shared, host, monkeypatch):
+    """A function that gives a Vip with its note, shared by nft, and the Backend that serves it."""
+    def make(buckets=(1,), good=True, mac=MAC4, index=2, **given):
+        made = shared(**given)
+        place.write_note(made, index, "nft", MAC4)
+        made.note = place.read_note(made.ip, "", "")
+        module = Backend(made, share_of(*buckets), good, mac)
+        monkeypatch.setattr(clusterip, "backend", lambda _name: module)
+        monkeypatch.setattr(clusterip, "to_be_searched", lambda _vip: ["nft"])
+        monkeypatch.setattr(clusterip, "usable", lambda _vip: ["nft", "iptables"])
+        return made, module
+
+    return make
+
+
+def is_noted(vip):
+    return place.read_note(vip.ip, "", "") is not None
+
+
+@pytest.mark.parametrize("buckets, good, rc, done, left", [
+    ((1,), True, 0, [("remove", True)], False), ((1,), False, 1, [("remove", True)], True),
+    ((1, 2), True, 0, [("release", True)], True), ((), True, 0, [], False)])
+def test_the_last_bucket_takes_the_note_along(noted, monkeypatch, buckets, good, rc, done, left):
+    """As the very last step: a stop that is repeated finds what this one did."""
+    vip, module = noted(buckets, good)
+    monkeypatch.setattr(clusterip_share, "is_joined", lambda _nic, _mac: False)
+    monkeypatch.setattr(clusterip, "stray_mac", lambda _vip: ())
+    assert clusterip.stop(vip, lambda vip: 0 if is_noted(vip) else 9) == rc
+    assert module.done == done
+    assert is_noted(vip) is left
+
+
+def test_a_mac_that_cannot_be_left_keeps_the_note(fp, noted, joined):
+    vip, _ = noted()
+    fp.run("ip maddress delete 77:d2:6f:e5:f8:7e dev eth0", rc=1)
+    assert clusterip.stop(vip, lambda _vip: 0) == 1
+    assert is_noted(vip)
+
+
+@pytest.mark.parametrize("names, good, rc, left", [
+    (["nft"], True, 0, False), (["nft"], False, 1, True), ([], True, 0, False)])
+def test_a_plain_address_that_was_shared(noted, monkeypatch, names, good, rc, left):
+    vip, module = noted((), good)
+    monkeypatch.setattr(clusterip_share, "is_joined", lambda _nic, _mac: False)
+    assert clusterip.stop_plain(vip, names, lambda vip: 0 if is_noted(vip) else 9) == rc
+    assert module.done == [("remove", True)] * len(names)
+    assert is_noted(vip) is left
+
+
+def test_an_address_that_stays_keeps_the_note(noted):
+    for verb in (lambda vip: clusterip.stop(vip, lambda _vip: 1),
+                 lambda vip: clusterip.stop_plain(vip, ["nft"], lambda _vip: 1)):
+        vip, module = noted()
+        assert verb(vip) == 1
+        assert module.done == [] and is_noted(vip)
+
+
+@pytest.mark.parametrize("rc, left", [(0, False), (1, True)])
+def test_a_plain_stop_leaves_the_noted_mac(fp, noted, joined, monkeypatch, rc, left):
+    """Though no backend has anything of the address any more."""
+    vip, _ = noted((), action="stop")
+    vip.bucket = 0
+    monkeypatch.setattr(stop, "stop_address", lambda _vip: 0)
+    fp.run("ip maddress delete 77:d2:6f:e5:f8:7e dev eth0", rc=rc)
+    assert stop.stop_plain(vip) == rc
+    assert is_noted(vip) is left
+
+
+@pytest.mark.parametrize("index, nic", [(2, "eth0"), (3, "eth1"), (6, "eth2"), (99, "")])
+def test_the_noted_interface_is_left_by_its_number(fp, noted, joined, index, nic):
+    vip, _ = noted(index=index)
+    if nic:
+        fp.run("ip maddress delete 77:d2:6f:e5:f8:7e dev " + nic)
+    assert clusterip.leave_noted(vip)
+
+
+def test_nothing_is_left_without_a_note(shared, host):
+    assert clusterip.leave_noted(shared())
+
+
+@pytest.mark.parametrize("index, bucket, leaves", [
+    (2, 1, False), (3, 1, True), (2, 0, True), (3, 0, True)])
+def test_a_start_leaves_the_mac_of_another_place(noted, monkeypatch, index, bucket, leaves):
+    """Where it shares no more, or elsewhere."""
+    vip, _ = noted(index=index)
+    vip.bucket, vip.held, left = bucket, [], []
+    monkeypatch.setattr(clusterip, "leave_noted", left.append)
+    start.leave_other_place(vip)
+    assert left == [vip] * leaves
+
+
+@pytest.mark.parametrize("before, mac, writes", [
+    ("", MAC4, [("nft", ""), ("nft", MAC4)]), (MAC4, MAC4, [("nft", MAC4)]),
+    (OWN, MAC4, [("nft", OWN), ("nft", MAC4)])])
+def test_the_bucket_is_noted_before_it_is_taken(noted, monkeypatch, before, mac, writes):
+    """Once more where what was there goes on with its own MAC."""
+    vip, module = noted(mac=mac)
+    place.remove_note(vip.ip, "", "")
+    vip.mac, undo, told, real = before, [], [], place.write_note
+    monkeypatch.setattr(place, "write_note",
+                        lambda *words: told.append(words[2:]) or real(*words))
+    start.start_address(vip, "partial", undo)
+    assert told == writes
+    assert module.done == [("take", True)]
+    assert (module.noted.shared, module.noted.mac, module.noted.index) == ("nft", before, 2)
+    assert place.read_note(vip.ip, "", "").mac == mac
+    assert (vip.shared, vip.index) == ("nft", 2)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_note_is_taken_back_last(fp, noted, monkeypatch, there):
+    """Unless the address is there, with the bucket of another instance."""
+    vip, module = noted()
+    place.remove_note(vip.ip, "", "")
+    undo = []
+    start.start_address(vip, "partial", undo)
+    fp.query("ip -o -f inet addr show to " + VIP4,
+             "2: eth0    inet 192.0.2.100/24 brd 192.0.2.255 scope global eth0\\       "
+             "valid_lft forever preferred_lft forever\n" if there else "")
+    start.take_all_back(undo)
+    assert module.done == [("take", True), ("undo", True)]
+    assert is_noted(vip) is there
+
+
+def test_what_is_served_goes_on_with_its_backend_and_mac(noted, monkeypatch):
+    """Though auto would choose another one by now, and the parameter say another MAC."""
+    vip, module = noted()
+    monkeypatch.setattr(clusterip, "usable", lambda _vip: ["iptables", "nft"])
+    monkeypatch.setattr(clusterip, "backend",
+                        lambda name: module if name == "nft" else Backend(vip))
+    monkeypatch.setattr(clusterip_share, "fits", lambda _share, _vip: True)
+    vip.mac = OWN
+    assert clusterip.served(vip) == "ok"
+    assert (vip.shared, vip.mac) == ("nft", MAC4)
+    assert start.backend_name(vip) == "nft"
+    vip.shared = ""
+    assert start.backend_name(vip) == "iptables"
+    vip.bucket = 0
+    assert start.backend_name(vip) == ""

@@ -339,6 +339,7 @@ def test_run_where_sh_cannot_do_it(monkeypatch, counted, kind, ailment):
     """The program runs once, whole, and nothing is left of it or of sh's attempt."""
     argv, calls = counted
     monkeypatch.setitem(sys.modules, "sh", SH[kind])
+    monkeypatch.setattr(commands, "FEW", 256)   # a test has more descriptors open than an agent
     children = pathlib.Path("/proc/self/task/%d/children" % os.getpid())
     before = sorted(os.listdir("/proc/self/fd")), children.read_text()
     with monkeypatch.context() as patch:
@@ -473,6 +474,33 @@ def test_a_step_behind_the_deadline_has_time_of_its_own(step, least):
     waiting.set_deadline(30, step=step)
     assert 29 < waiting.Limit().left() <= 30
     assert 0 < waiting.Limit(0.05).left() <= 0.05
+
+
+@pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
+def test_one_that_hangs_costs_the_others_their_step(start):
+    """A node whose programs all hang gets through a stop, if only with 1, before its timeout."""
+    commands.load_environment({"PATH": PATH})
+    waiting.set_deadline(-5, step=0.5)
+    assert start(["sh", "-c", "exit 3"]).rc == 3
+    assert waiting.Limit().left() > 0.4
+    begin = time.monotonic()
+    assert start(["sleep", "60"]).timed_out
+    assert time.monotonic() - begin > 0.4
+    assert 0.1 < waiting.Limit().left() <= waiting.LEAST
+    begin = time.monotonic()
+    assert start(["sleep", "60"]).timed_out
+    assert time.monotonic() - begin < 0.4
+    assert 29 < waiting.Limit(30).left() <= 30, "a limit that is given stays"
+
+
+def test_an_overrun():
+    waiting.set_deadline(-5, step=3.0)
+    limit = waiting.Limit()
+    assert not limit.timed_out and limit.left() > 2.9
+    limit.overrun()
+    assert limit.timed_out and waiting.Limit().left() <= waiting.LEAST
+    waiting.set_deadline(-5, step=3.0)          # another action
+    assert waiting.Limit().left() > 2.9
 
 
 @pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])

@@ -3,7 +3,7 @@
 
 import pytest
 
-from ipaddr2_py import announce, dad, ocf, waiting
+from ipaddr2_py import announce, dad, lookout, ocf, waiting
 from tests.unit.scenes import ADD6, DAD6, DELETE6, EXACT6, ON_ETH0_6, SHOW6
 
 IP6 = "2001:db8::e"
@@ -28,7 +28,8 @@ def host6(fp, flags, clock, monkeypatch):
         shows = ["settled"]
         again = None
         tries = 0
-        adds = True
+        refused = ""
+        elsewhere = ()      # answers of lookout.is_here(), where the address seems gone
 
         def state(self, vip):
             now = self.shows.pop(0) if len(self.shows) > 1 else self.shows[0]
@@ -42,10 +43,17 @@ def host6(fp, flags, clock, monkeypatch):
             self.tries += 1
             if self.again:
                 self.shows = list(self.again[min(self.tries, len(self.again)) - 1])
-            return self.adds
+            return self.refused
+
+        def is_here(self, vip):
+            self.elsewhere, (now, *_) = self.elsewhere[1:], self.elsewhere
+            if now is None:
+                raise dad.addresses.Unreadable("ip ended with 1")
+            return now
 
     host = Host()
     monkeypatch.setattr(dad, "state", host.state)
+    monkeypatch.setattr(lookout, "is_here", host.is_here)
     return host
 
 
@@ -169,13 +177,15 @@ def test_a_link_that_fails_during_the_last_try(vip6, host6, clock):
     assert clock.now - begin < 14
 
 
-def test_an_address_that_cannot_be_added_anew(fp, vip6, host6, clock):
-    fp.run(DELETE_DUPLICATE, rc=2)
-    host6.shows, host6.adds = ["failed"], False
+def test_an_address_that_cannot_be_added_anew(vip6, host6, clock, capfd):
+    """That is no collision, and there is nothing to take away."""
+    host6.shows, host6.refused = ["failed"], "RTNETLINK answers: Permission denied"
     begin = clock.now
     with pytest.raises(ocf.OcfExit) as left:
         wait(vip6, host6)
     assert left.value.rc == 1 and clock.now - begin < 1.1 and host6.tries == 1
+    assert capfd.readouterr().err == ("ocf-exit-reason:Failed to add 2001:db8::e/64 on eth0 again: "
+                                      "RTNETLINK answers: Permission denied\n")
 
 
 def test_a_start_that_tries_anew(fp, agent, scene, flags, clock):
@@ -191,6 +201,29 @@ def test_a_start_that_tries_anew(fp, agent, scene, flags, clock):
     done = agent("start", **ON_ETH0_6)
     assert done.rc == 0 and not done.reasons
     assert any("collision" in line and line.startswith("WARNING") for line in done.log)
+
+
+@pytest.mark.parametrize("refusal", ["add", "routes"])
+def test_a_start_that_cannot_add_it_anew(fp, agent, scene, flags, clock, refusal):
+    """The reason is the kernel's own sentence, and no note is left."""
+    scene.look6()
+    scene.add6()
+    fp.query(DAD6, flags["failed"])
+    fp.run(DELETE6)
+    if refusal == "add":
+        fp.query(EXACT6)
+        fp.run(ADD6, "RTNETLINK answers: Permission denied\n", rc=2)
+        told = "RTNETLINK answers: Permission denied"
+    else:
+        fp.query(EXACT6, rc=1, err="Dump terminated\n")
+        told = "Dump terminated"
+    fp.query(SHOW6)             # nothing to take back
+    fp.query(SHOW6)
+    done = agent("start", **ON_ETH0_6)
+    assert done.rc == 1 and len(done.reasons) == 1
+    assert done.reasons[0].startswith("Failed to add 2001:db8::e/64 on eth0 again: ")
+    assert told in done.reasons[0]
+    assert not scene.note("2001:db8::e").exists()
 
 
 def test_an_address_that_another_host_keeps(fp, agent, scene, flags, clock):
@@ -213,7 +246,7 @@ def test_an_address_that_another_host_keeps(fp, agent, scene, flags, clock):
     (["tentative", "failed"], False, "ERROR: IPv6 address collision"),
     (["unreadable", "gone"], False, "INFO: 2001:db8::e/64 on eth0 has gone")])
 def test_it_looks_once_a_second(vip6, host6, clock, tmp_path, monkeypatch, shows, well, line):
-    host6.shows, begin = shows[:], clock.now
+    host6.shows, host6.elsewhere, begin = shows[:], [False], clock.now
     waiting.set_deadline(0)             # the action's
     left, state = [], dad.state
     monkeypatch.setattr(dad, "state", lambda vip: left.append(waiting.remaining()) or state(vip))
@@ -221,6 +254,29 @@ def test_it_looks_once_a_second(vip6, host6, clock, tmp_path, monkeypatch, shows
     assert left == [dad.LOOK_LIMIT] * len(shows)
     assert clock.now - begin == pytest.approx(len(shows), abs=0.1)
     assert line in (tmp_path / "log").read_text() if line else not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize("shows, elsewhere, well, looks", [
+    (["gone"] * 3 + ["settled"], [True] * 3, True, 4),
+    (["gone"] * 3, [True, None, False], False, 3),      # None: `ip` does not say
+    (["gone", "failed"], [True], False, 2)])
+def test_an_address_that_seems_gone_may_be_under_another_name(vip6, host6, clock, shows, elsewhere,
+                                                              well, looks):
+    """It is gone where no interface of that number holds it."""
+    host6.shows, host6.elsewhere, begin = shows[:], elsewhere[:], clock.now
+    assert dad.wait_in_background(vip6) is well
+    assert clock.now - begin == pytest.approx(looks, abs=0.1)
+    assert not host6.elsewhere
+
+
+def test_where_the_number_is_known_the_name_does_not_matter(fp, vip6, scene, flags, clock):
+    """By the programs: eth0 is called old0 now."""
+    vip6.index = 2
+    fp.query(DAD6, err='Device "eth0" does not exist.\n', rc=1)
+    fp.query(SHOW6, flags["tentative"].replace("eth0", "old0"))
+    fp.query(DAD6, err='Device "eth0" does not exist.\n', rc=1)
+    fp.query(SHOW6)
+    assert dad.wait_in_background(vip6) is False
 
 
 @pytest.mark.parametrize("given", [{}, {"arp_bg": "true"}, {"arp_bg": "false"},

@@ -155,3 +155,27 @@ def test_where_poll_cannot_be_had(pipe, monkeypatch):
     monkeypatch.setitem(sys.modules, "select", None)
     write_all(pipe[1], "line\n")
     assert os.read(pipe[0], 100) == b"line\n"
+
+
+# --- words -----------------------------------------------------------------------------------
+
+#: White space to str, and no more than a letter to the kernel (dev_valid_name() of Linux).
+ODD_BLANKS = "\u2003\u3000\u2028\u2029\u0085\x1c\x1d\x1e\x1f"
+
+
+@pytest.mark.parametrize("text, words", [
+    ("", []), (" ", []), (environment.BLANKS, []), ("a", ["a"]), (" a\tb\n", ["a", "b"]),
+    ("a\rb\vc\fd", ["a", "b", "c", "d"]), ("a" + ODD_BLANKS + "b", ["a" + ODD_BLANKS + "b"]),
+    (ODD_BLANKS, [ODD_BLANKS]), ("\udcff \udc85 \u00e9", ["\udcff", "\udc85", "\u00e9"])])
+def test_words(text, words):
+    """Parted by ASCII's white space alone, and any byte comes back as it was."""
+    assert environment.split(text) == words
+
+
+def test_blanks_are_what_words_are_parted_by():
+    for number in range(0x110000):
+        if 0xd800 <= number < 0xdc80 or 0xdcff < number < 0xe000:
+            continue            # stands for no byte
+        parts = len(environment.split("a" + chr(number) + "b")) == 2
+        if parts is not (chr(number) in environment.BLANKS):
+            pytest.fail("%#x" % number)

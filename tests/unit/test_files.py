@@ -39,7 +39,7 @@ def test_a_file_is_written_as_a_whole_or_not_at_all(fp, host, tmp_path, monkeypa
 def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")
-    beside = tmp_path / ("file.%d" % os.getpid())
+    beside = tmp_path / ("file~%d" % os.getpid())
     beside.write_text("of a process that was killed")
     seen = []
     real = posix.write
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_replaced_stays(tmp_path, monkeypatch, what):
 
 def test_a_link_is_replaced_itself(tmp_path):
     (tmp_path / "precious").write_text("precious")
-    for name in ("link", "link.%d" % os.getpid()):
+    for name in ("link", "link~%d" % os.getpid()):
         (tmp_path / name).symlink_to("precious")
     files.replace_file(str(tmp_path / "link"), "new")
     assert (tmp_path / "precious").read_text() == "precious"
@@ -249,3 +249,48 @@ def test_a_lock_ends_with_its_holder(tmp_path):
             assert os.path.exists("/proc/%d" % child)
     finally:
         posix.kill(child, 9)
+
+
+# --- files below /proc -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [1, 7, 4096])
+@pytest.mark.parametrize("limit, expected", [(65536, 100), (100, 100), (99, 99), (8, 8), (0, 0)])
+def test_a_file_that_comes_page_by_page(tmp_path, monkeypatch, page, limit, expected):
+    """As the kernel's seq_file does: what is short is not the end."""
+    (tmp_path / "file").write_text("0123456789" * 10)
+    real = posix.read
+    monkeypatch.setattr(posix, "read", lambda fd, size: real(fd, min(size, page)))
+    assert files.read_file(str(tmp_path / "file"), limit) == ("0123456789" * 10)[:expected]
+
+
+def test_characters_that_two_pages_share(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("\u00e9\u2003" * 10)
+    real = posix.read
+    monkeypatch.setattr(posix, "read", lambda fd, size: real(fd, min(size, 2)))
+    assert files.read_file(str(tmp_path / "file")) == "\u00e9\u2003" * 10
+
+
+def test_a_page_that_cannot_be_read(tmp_path, monkeypatch):
+    """Half of a file is none."""
+    (tmp_path / "file").write_text("text")
+    real, left = posix.read, [2]
+
+    def read(fd, size):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(5, "Input/output error")
+        return real(fd, min(size, 1))
+
+    monkeypatch.setattr(posix, "read", read)
+    before = len(os.listdir("/proc/self/fd"))
+    assert files.read_file(str(tmp_path / "file")) == ""
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_of_the_kernels_own_is_read_to_its_end():
+    """kallsyms is larger than any page that the kernel hands out."""
+    text = files.read_file("/proc/kallsyms", 200000)
+    if not text:
+        pytest.skip("no /proc/kallsyms here")
+    assert len(text) == 200000

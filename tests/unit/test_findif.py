@@ -542,3 +542,17 @@ def test_a_broadcast_that_cannot_be_told(fp, rc, err, known):
     else:
         with pytest.raises(addresses.Unreadable):
             findif.find_broadcast("eth9", "192.0.2.10")
+
+
+@pytest.mark.parametrize("blank", "\u2003\u3000\u2028\u0085\x1c\x1d\x1e\x1f")
+@pytest.mark.parametrize("name", ["%s", "a%sb", "%smetric%s5", "a%sdev%sb"])
+def test_names_with_white_space_that_the_kernel_takes(captured, blank, name):
+    """Only str.split() and str.splitlines() would part them."""
+    name = name.replace("%s", blank)
+    for route in ("route-inet-192.0.2.1", "route-inet6"):
+        family = "inet6" if "inet6" in route else "inet"
+        text = captured(route)
+        assert [one.nic for one in findif.parse_routes(text.replace("eth0", name), family)] == [
+            one.nic.replace("eth0", name) for one in findif.parse_routes(text, family)]
+    text = captured("route-inet-local").replace(" lo ", " %s " % name)
+    assert findif.parse_local_network(text).nic == name

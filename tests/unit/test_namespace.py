@@ -291,3 +291,12 @@ def test_processes_that_end_meanwhile(proc, monkeypatch):
 
     monkeypatch.setattr(posix, "open", gone)
     assert namespace.open_lost(inode) == -1
+
+
+def test_mounts_that_come_page_by_page(tmp_path, monkeypatch):
+    """A host with many containers has more of them than a page holds."""
+    path, real = tmp_path / "mountinfo", posix.read
+    path.write_text("".join("%d 22 0:4 net:[%d] /run/netns/n%d rw - nsfs nsfs rw\n"
+                            % (number, number, number) for number in range(500)))
+    monkeypatch.setattr(posix, "read", lambda fd, size: real(fd, min(size, 4096)))
+    assert namespace.mounts(str(path), "499") == ["/run/netns/n499"]

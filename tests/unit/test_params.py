@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from ipaddr2_py import metadata, params
+from ipaddr2_py import environment, metadata, params
 
 # name, type, default: the manual page's parameters in its order, then the newer ones.
 SPECIFIED = (
@@ -64,12 +64,25 @@ def test_set_but_empty_stays_empty(name):
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in SPECIFIED])
-@pytest.mark.parametrize("value", [" a b\n", "a b", "\t\n a b", "a b\u00a0"])
+@pytest.mark.parametrize("value", [" a b\n", "a b", "\t\n a b", "\v\f\ra b\v\f\r"])
 def test_white_space_around_a_value_is_no_part_of_it(name, value):
     values = params.read({"OCF_RESKEY_" + name: value})
     assert values[name] == "a b"
     assert {n: v for n, v in values.items() if n != name} == {
         n: d or "" for n, _, d in SPECIFIED if n != name}
+
+
+@pytest.mark.parametrize("blank", "\u00a0\u2003\u3000\u0085\u2028\x1c\x1f")
+def test_other_white_space_is_part_of_a_value(blank):
+    """The kernel takes all but one of these in the name of an interface (dev_valid_name())."""
+    values = params.read({"OCF_RESKEY_nic": blank + "a" + blank,
+                          "OCF_RESKEY_netmask": blank + "24"})
+    assert values["nic"] == blank + "a" + blank
+    assert values["cidr_netmask"] == blank + "24"
+
+
+def test_the_same_white_space_everywhere():
+    assert params.BLANKS == environment.BLANKS
 
 
 @pytest.mark.parametrize("environ, prefix", [

@@ -5,12 +5,13 @@ import itertools
 import os
 import posix
 import random
+import re
 import string
 
 import pytest
 
-from ipaddr2_py import commands, place, vip
-from tests.unit.scenes import BRD4, DELETE4, ON_ETH0, ROUTE4, SHOW4, SHOW6
+from ipaddr2_py import commands, place, start, vip
+from tests.unit.scenes import BRD4, DAD6, DELETE4, ON_ETH0, ROUTE4, SHOW4, SHOW6
 
 KEY = ("192.0.2.10", "eth0", "")
 TEXT = ("interface 2 eth0\naddress 192.0.2.10/25\nnic eth0\nnetwork_namespace \nshared \n"
@@ -132,6 +133,31 @@ def test_names_stay_in_the_folder_and_no_two_are_alike(folder):
         assert name.isascii() and name.isprintable() and "/" not in name and " " not in name
         assert len(name) <= 200         # with what replace_file() adds, the kernel's 255 suffice
         assert seen.setdefault(name, key) == key
+        # A name that was cut is told by what no other has: 16 digits behind a `~`.
+        assert "~" not in name or len(name) == 200 and re.fullmatch("[0-9a-f]{16}", name[184:]) \
+            and name[183] == "~"
+
+
+def test_names_that_differ_at_their_ends_alone(folder):
+    """What is cut off still tells them apart."""
+    nics = ["\u00e9" * 60 + "x" * 7 + end for end in ("a", "b", "ab", "ba", "")]
+    names = [os.path.basename(place.note_path("2001:db8::10", nic, "blue")) for nic in nics]
+    assert len(set(names)) == len(nics) and len({name[:183] for name in names}) == 1
+
+
+def test_no_note_is_taken_for_one_that_is_being_written(folder, make_vip, monkeypatch):
+    """replace_file() appends `~` and the process id; stop and its like look at other names."""
+    beside, real = [], posix.rename
+    monkeypatch.setattr(posix, "rename",
+                        lambda old, new: (beside.append((old, new)), real(old, new)))
+    for nic in NASTY:
+        made = make_vip()
+        made.params["nic"] = nic
+        assert place.write_note(made, 2, "", "") or "\0" in nic
+    assert beside
+    for old, new in beside:
+        assert old == "%s~%d" % (new, os.getpid()) and len(os.path.basename(old)) < 255
+    assert not {old for old, _ in beside} & {new for _, new in beside}
 
 
 def test_a_name_can_be_read_by_a_person(folder):
@@ -625,3 +651,96 @@ def test_the_broadcast_is_looked_up_as_without_a_note(fp, agent, scene, captured
     assert agent("start", ip="192.0.2.10", arp_bg="no").rc == 0
     note = place.read_note("192.0.2.10", "", "")
     assert (note.index, note.prefix) == (2, 25)
+
+
+# --- when it is written and removed ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", ["address", "nothing"])
+def test_stop_removes_the_note_last(fp, agent, scene, monkeypatch, wrong):
+    """A stop that is killed before is repeated, and looks where this one did."""
+    write(scene)
+    noted, real = [], commands.run
+
+    def run(argv):
+        noted.append(scene.note().exists())
+        return real(argv)
+
+    monkeypatch.setattr(commands, "run", run)
+    left = scene.here if wrong == "address" else ""
+    fp.query(SHOW4, scene.here)
+    fp.run(DELETE4)
+    fp.query(SHOW4, left)
+    assert agent("stop", **ON_ETH0).rc == bool(left)
+    assert noted == [True]
+    assert scene.note().exists() is bool(left)
+
+
+def test_stop_that_finds_nothing_removes_the_note(fp, agent, scene):
+    write(scene)
+    fp.query(SHOW4)
+    assert agent("stop", **ON_ETH0).rc == 0
+    assert not scene.note().exists()
+
+
+def test_stop_that_cannot_tell_keeps_the_note(fp, agent, scene):
+    write(scene)
+    fp.query(SHOW4, rc=1, err="Dump terminated\n")
+    assert agent("stop", **ON_ETH0).rc == 1
+    assert scene.note().exists()
+
+
+@pytest.mark.parametrize("given, number", [(ON_ETH0, 2), (dict(ON_ETH0, nic="uplink"), 3)])
+def test_start_learns_the_number_of_the_interface(fp, agent, scene, monkeypatch, given, number):
+    """By which those who announce look, whatever it is called by then."""
+    seen = []
+    monkeypatch.setattr(start.announce, "on_start", lambda sending, _again: seen.append(sending))
+    monkeypatch.setattr(start.announce, "prepare", lambda vip: vip)
+    nic = "eth0" if number == 2 else "eth1"
+    fp.query(SHOW4)
+    fp.query("ip -o -f inet addr show dev " + nic)
+    fp.run("ip -f inet addr add 192.0.2.10/25 dev " + nic)
+    fp.query(SHOW4, scene.here.replace("2: eth0", "%d: %s" % (number, nic)).replace("eth0", nic))
+    fp.run("ip link set dev %s up" % nic)
+    assert agent("start", **dict(given, arp_sender="builtin")).rc == 0
+    assert [(vip.index, vip.nic, vip.shared) for vip in seen] == [(number, nic, "")]
+
+
+def test_monitor_learns_the_number_of_the_interface(fp, agent, scene, monkeypatch):
+    seen = []
+    monkeypatch.setattr(start.announce, "on_refresh", seen.append)
+    for nic, index in (("eth0", 2), ("eth0", 77)):      # as `ip` tells, which is not asked again
+        fp.query(SHOW4, scene.here.replace("2: eth0", "%d: %s" % (index, nic)))
+        assert agent("monitor", arp_count_refresh="1", **ON_ETH0).rc == 0
+    assert [vip.index for vip in seen] == [2, 77]
+
+
+# --- an interface that is down under an address that is there --------------------------------
+
+
+def test_one_that_cannot_be_set_up(fp, agent, scene, flags, captured):
+    write(scene, "")
+    flags["eth0"] = 0x1002
+    fp.query(SHOW4, scene.here)
+    fp.query("ip link show dev eth0", captured("link-eth0-long"))
+    fp.run("ip link set dev eth0 up", "RTNETLINK answers: Operation not permitted\n", rc=2)
+    done = agent("start", ip="192.0.2.10")
+    assert done.rc == 1
+    assert done.reasons == ["Failed to set eth0 up: RTNETLINK answers: Operation not permitted"]
+    assert scene.note(nic="").exists(), "the address is there still"
+
+
+@pytest.mark.parametrize("left, noted", [(False, False), (True, True)])
+def test_an_address_that_turns_out_another_hosts(fp, agent, scene, flags, captured, clock, left,
+                                                 noted):
+    """It is deleted, and its note with it, unless it is there all the same."""
+    write(scene, "", prefix=64, ip="2001:db8::e")
+    flags["eth0"] = 0x1002
+    fp.query(SHOW6, scene.here6)
+    fp.run("ip link set dev eth0 up")
+    fp.query(DAD6, captured("addr-inet6-dadfailed").replace("::dad", "::e"))
+    fp.run("ip -f inet6 addr del dev eth0 2001:db8::e/64", rc=2 if left else 0)
+    fp.query(SHOW6, scene.here6 if left else "")
+    done = agent("start", env={"OCF_RESKEY_CRM_meta_timeout": "1000"}, ip="2001:db8::e")
+    assert done.rc == 1 and "another host has 2001:db8::e" in done.reasons[0]
+    assert scene.note("2001:db8::e", "").exists() is noted

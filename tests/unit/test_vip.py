@@ -193,7 +193,7 @@ def test_what_monitor_refuses_as_the_shell_agent_does(fp, agent, given):
 
 # --- words that a command would take for more ------------------------------------------------
 
-BAD_WORDS = ("a b", "-x", "a\tb", "a\nb", "a\u2003b", "-", "--")
+BAD_WORDS = ("a b", "-x", "a\tb", "a\nb", "a\rb", "a\vb", "a\fb", "-", "--")
 
 
 @pytest.mark.parametrize("name", ["ip", "nic", "cidr_netmask"])
