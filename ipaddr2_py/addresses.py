@@ -5,6 +5,7 @@ import sys
 
 from . import commands
 from .ahead import address_bytes, held_query, ip_command
+from .environment import split
 
 IFF_UP = 0x1
 IFF_NOARP = 0x80
@@ -90,10 +91,12 @@ def parse_addresses(text):
     Raises Unreadable on a line that `ip` does not print.
     """
     addresses = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         # A name may hold a backslash, which parts the lines of an entry as well.
         head, _, tail = line.rpartition("\\ ")
-        words = (head if tail.lstrip().startswith("valid_lft") else line).split()
+        words = split(head if tail.lstrip().startswith("valid_lft") else line)
+        if not words and not line:
+            continue
         if len(words) < 2 or not words[0].endswith(":") or not words[0][:-1].isdigit():
             raise Unreadable("ip addr show printed: %s" % line[:80])
         if len(words) < 4 or words[2] not in ("inet", "inet6"):
@@ -113,7 +116,7 @@ def parse_addresses(text):
 
 
 def is_ipsec(nic):
-    """Whether a name is one of FreeS/WAN's virtual interfaces, which the shell agent passes over."""
+    """Whether a name is one of FreeS/WAN's virtual interfaces, which the shell agent skips."""
     return nic.startswith("ipsec") and nic[5:].isdigit()
 
 

@@ -7,7 +7,7 @@ Function by function as the shell agent of ClusterLabs' resource-agents; README.
 import posix
 import sys
 
-from . import addresses, commands, ocf, params, waiting
+from . import addresses, commands, ocf, params, place, waiting
 from .ahead import address_bytes, ip_command
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED,
                   OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason,
@@ -72,6 +72,10 @@ def ip_init(action, values):
         return vip
     check_family(vip)
     find_place(vip)
+    path = place.promotion_path(vip.nic)
+    if vip.nic and posix.access(path, posix.F_OK):
+        from . import promotion
+        promotion.put_back(path)        # an agent was killed in the middle of a deletion
     set_label(vip)
     return vip
 
@@ -131,6 +135,7 @@ def ip_served(vip):
         return "no"
     for held in held_or_exit(vip) if vip.held is None else vip.held:
         if held.prefix == vip.prefix and held.nic == vip.nic and not held.peer:
+            vip.index = held.index
             if vip.bucket:
                 from . import clusterip
                 return clusterip.served(vip)

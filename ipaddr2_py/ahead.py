@@ -6,7 +6,7 @@ the rest of the agent.  So this module is small and imports little.
 """
 
 from . import commands
-from .environment import ENV
+from .environment import BLANKS, ENV
 
 #: Parameters that may have a monitor look elsewhere, or for another address.
 IN_THE_WAY = ("network_namespace", "unique_clone_address")
@@ -82,7 +82,7 @@ def begin(argv):
     for name in IN_THE_WAY:
         if ENV.get("OCF_RESKEY_" + name):
             return
-    text = ENV.get("OCF_RESKEY_ip", "").strip()
+    text = ENV.get("OCF_RESKEY_ip", "").strip(BLANKS)
     family = "inet6" if ":" in text else "inet"
     if not address_bytes(text, family):
         return                  # the agent will say so

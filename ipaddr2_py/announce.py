@@ -259,7 +259,10 @@ def leave(work):
         work()
 
     log.flush()             # what the child logs comes behind it
-    commands.detach(in_child)
+    try:
+        commands.detach(in_child)
+    except OSError as problem:          # too many processes: the address serves all the same
+        ocf_log("err", "no process for the announcements: %s" % problem.strerror)
 
 
 def in_background(sending, repeat_after):

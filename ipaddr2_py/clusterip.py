@@ -12,7 +12,7 @@ from .ahead import address_bytes
 from .clusterip_params import FIREWALLS, check_params   # noqa: F401
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, check_binary, env,
                   have_binary, ocf_exit_reason, ocf_is_probe, ocf_log)
-from .vip import STRICT
+from .vip import STRICT, forget_note
 
 MISSING = {"no": "the address is missing", "partial": "bucket %d is not held here",
            "partial2": "the firewall rule is missing, or not as it should be",
@@ -135,7 +135,7 @@ def served(vip):
         for _, share in found_shares(vip, [name]):
             if not share.complete or not clusterip_share.fits(share, vip):
                 return "partial2"
-            vip.mac = vip.mac or share.mac
+            vip.mac, vip.shared = share.mac or vip.mac, name
             if not vip.mac and vip.params["arp_count_refresh"] not in ("", "0"):
                 vip.mac = clusterip_share.wanted(vip).mac       # to be announced
             return "ok" if vip.bucket in share.buckets else "partial"
@@ -147,9 +147,9 @@ def take(vip, _status, undo):
 
     Callables that take back what was added are appended to undo.  The VIP gets its multicast MAC.
     """
-    module = backend(usable(vip)[0])
+    vip.shared = usable(vip)[0]
     try:
-        module.take(vip, undo)
+        backend(vip.shared).take(vip, undo)
     except Unreadable as problem:
         ocf_exit_reason("Cluster IP: bucket %d of %s cannot be taken: %s"
                         % (vip.bucket, vip.ip, problem))
@@ -181,6 +181,8 @@ def stop(vip, stop_address):
     if stray:
         late.append(clusterip_share.leave(*stray))
     late.append(leave_noted(vip))
+    if all(early + late):
+        forget_note(vip)        # last, so that a stop that is repeated looks where this one did
     return finished(vip, all(early + late), "the rules")
 
 
@@ -226,12 +228,14 @@ def stop_plain(vip, names, stop_address):
         except Unreadable as problem:
             ocf_log("err", str(problem))
             good = False
-    return finished(vip, leave_noted(vip) and good, "the rules")
+    good = leave_noted(vip) and good
+    if good:
+        forget_note(vip)
+    return finished(vip, good, "the rules")
 
 
 def leave_noted(vip):
-    """Have the noted interface, whatever it is called now, receive the shared MAC no more; whether
-    it does not."""
+    """Undo join() on the noted interface, whatever it is called now; False where that failed."""
     import _socket
 
     try:

@@ -97,9 +97,10 @@ def _start(argv, together=False):
     """The _Started; where the host is out of something, others are waited for first."""
     global _tries
     started = _Started(argv, together)
-    if started.problem and _begun:
+    if started.problem:
         from . import waiting
 
+        waiting.reserve.clear()
         for other in _begun:
             other.result = other.result or waiting.finish(other)
         started = _Started(argv, together)
@@ -174,8 +175,10 @@ def get_ready():
     Where it is there and cannot be imported, for lack of memory say, run() does without it.
     """
     try:
-        from . import libraries
+        from . import libraries, waiting
 
+        if not waiting.reserve:
+            waiting.reserve.append(bytes(waiting.RESERVE))
         libraries.import_sh()
     except ImportError as problem:
         # One of a C module that cannot be mapped is no sign that sh is missing.

@@ -7,7 +7,7 @@ Where it does not end, as on a link without carrier, the background goes on wait
 
 import time
 
-from . import addresses, ahead, waiting
+from . import addresses, ahead, lookout, waiting
 from .ocf import OCF_ERR_GENERIC, OcfExit, ocf_exit_reason, ocf_log, ocf_run
 
 LIMIT = 10.0                # seconds that a start waits, as the shell agent does
@@ -45,8 +45,8 @@ def wait_for_dad(vip, add_again):
     """Wait until the kernel knows that no other host has the IPv6 address.
 
     Returns False where that is still open after 10 s, or half of the action's time.  Until then a
-    detection that fails is tried anew: add_again() removes the address, adds it, and tells whether
-    that worked.  Exits 1 where another host keeps the address, where the address is gone, and where
+    detection that fails is tried anew: add_again() removes the address, adds it, and tells why
+    that failed, "" if it did not.  Exits 1 where another host keeps the address, where the address is gone, and where
     `ip` does not say.
     """
     begin = time.monotonic()
@@ -63,8 +63,9 @@ def wait_for_dad(vip, add_again):
                             % vip)
             raise OcfExit(OCF_ERR_GENERIC)
         if now == FAILED:
-            if time.monotonic() + AGAIN > again or not try_again(vip, add_again):
+            if time.monotonic() + AGAIN > again:
                 take_duplicate_away(vip)
+            try_again(vip, add_again)
             end = max(end, time.monotonic() + min(LAST_TRY, waiting.remaining() * 0.9))
         elif time.monotonic() > end:
             break
@@ -77,12 +78,15 @@ def wait_for_dad(vip, add_again):
 
 
 def try_again(vip, add_again):
-    """Give the other host a second to let go of the address, then add it anew; whether that
-    worked."""
+    """Give the other host a second to let go of the address, then add it anew; exits 1 where the
+    kernel refuses that."""
     ocf_log("warn", "IPv6 address collision %s [DAD]: another host has it; tried anew in a second"
             % vip.ip)
     time.sleep(AGAIN)
-    return add_again()
+    told = add_again()
+    if told:
+        ocf_exit_reason("Failed to add %s again: %s" % (vip, told))
+        raise OcfExit(OCF_ERR_GENERIC)
 
 
 def take_duplicate_away(vip):
@@ -105,6 +109,8 @@ def wait_in_background(vip):
         waiting.set_deadline(LOOK_LIMIT)        # for this look; there is no action any more
         try:
             now = state(vip)
+            if now == GONE and lookout.is_here(vip):    # its interface has another name now
+                now = TENTATIVE
         except addresses.Unreadable:
             continue
         if now == FAILED:

@@ -11,6 +11,7 @@ AGENT_PID = posix.getpid()      # a background child logs in the agent's name
 ENV = {}            # names and values as str; filled by load_environment()
 CHILD_ENV = {}      # what children get, as bytes
 _found = {}         # find()'s memory
+BLANKS = " \t\n\r\v\f"     # white space, to the kernel and to `ip`
 PIPE_BUF = 4096     # bytes that a pipe takes at once, where poll(2) says that it takes any
 _patience = 1.0     # seconds that this run may still wait for those that read what it says
 
@@ -46,6 +47,12 @@ def child_env_text():
 def to_bytes(text):
     """The bytes a text stands for, undecodable ones of the environment included."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def split(text):
+    """The words of a text, parted by ASCII's white space: the name of an interface may hold any
+    other, which str.split() would part as well (Linux, dev_valid_name())."""
+    return [word.decode("utf-8", "surrogateescape") for word in to_bytes(text).split()]
 
 
 def find(name):

@@ -48,7 +48,7 @@ def replace_file(path, text):
 
     Whoever reads meanwhile sees the old text or the new one.  Raises OSError.
     """
-    new = "%s.%d" % (path, posix.getpid())
+    new = "%s~%d" % (path, posix.getpid())
     remove_file(new)            # of a process that was killed
     write_file(new, text)
     try:
@@ -69,7 +69,11 @@ def read_file(path, limit=65536, links=False):
     except (OSError, ValueError):
         return ""
     try:
-        return posix.read(fd, limit).decode("utf-8", "surrogateescape")
+        data = chunk = posix.read(fd, limit)
+        while chunk and len(data) < limit:      # a file below /proc comes page by page
+            chunk = posix.read(fd, limit - len(data))
+            data += chunk
+        return data.decode("utf-8", "surrogateescape")
     except OSError:
         return ""
     finally:

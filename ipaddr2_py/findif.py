@@ -9,6 +9,7 @@ from . import commands
 from .addresses import (IFF_NOARP, Unreadable, failure, in_network, interface_flags, ip_query,
                         is_ipsec, is_missing, link_query, parse_addresses)
 from .ahead import address_bytes
+from .environment import split
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
 BITS = {"inet": 32, "inet6": 128}
@@ -177,8 +178,8 @@ def parse_routes(text, family, nic=""):
     Raises Unreadable on a line that `ip` does not print.
     """
     routes = []
-    for line in text.splitlines():
-        words = line.split()
+    for line in text.split("\n"):
+        words = split(line)
         destination, _, length = words[0].partition("/") if words else ("", "", "")
         if address_bytes(destination, family) is None:
             # The kernel's route types that `ip` has no name for are printed as numbers.
@@ -294,8 +295,8 @@ def parse_ports(text):
 
 def parse_local_network(text):
     """The first network (not a single address) of `ip route list table local scope host`."""
-    for line in text.splitlines():
-        words = line.split()
+    for line in text.split("\n"):
+        words = split(line)
         if len(words) > 3 and words[0] == "local" and "/" in words[1]:
             length = prefixcheck(words[1].partition("/")[2], "inet")
             values = route_parts(words[2:])[0][0]
@@ -362,9 +363,12 @@ def findif(family, ip, nic, netmask, proto="", held=()):
     route = best_route([route for route in routes
                         if (route.nic, length or route.prefix) in there] or routes)
     if route is None:
-        raise FindifError(OCF_ERR_GENERIC, "no route%s holds %s: nic and cidr_netmask cannot be "
-                          "found; set them, or add a route or an address of that network"
-                          % (" on " + nic if nic else "", ip))
+        missing = " and ".join(name for name, value in (("nic", nic), ("cidr_netmask", netmask))
+                               if not value)
+        raise FindifError(OCF_ERR_GENERIC, "no route%s holds %s%s: %s cannot be found; set %s, or "
+                          "add a route or an address of that network"
+                          % (" on " + nic if nic else "", ip, "/" + netmask if netmask else "",
+                             missing, "them" if " " in missing else "it"))
     return Route(length or route.prefix, route.metric, nic or route.nic, route.src, route.line)
 
 

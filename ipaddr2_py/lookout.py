@@ -10,10 +10,10 @@ LOOK_LIMIT = 1.0            # seconds that a look may take
 
 
 def is_here(vip):
-    """Whether the interface holds the address; raises Unreadable."""
+    """Whether the interface, whatever it is called now, holds the address; raises Unreadable."""
     looking = commands.query_start(ahead.ip_command() + ahead.held_query(vip.family, vip.ip))
     held = addresses.read_held(vip.family, vip.ip, commands.query_end(looking, LOOK_LIMIT))
-    return any(one.nic == vip.nic for one in held)
+    return any(one.index == vip.index if vip.index else one.nic == vip.nic for one in held)
 
 
 class Lookout:

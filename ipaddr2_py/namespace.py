@@ -69,8 +69,8 @@ def look_for_lost(values, action, inode):
     """See to an address that start put into a namespace which has lost its name since.
 
     inode is that of the namespace which has the name now, "" without one.  Stop removes the address
-    there, and so does a start, which is going elsewhere; both exit 1 where they cannot.  Monitor and
-    status exit 7 for it, a probe 1.
+    there, and so does a start, which is going elsewhere; both exit 1 where they cannot.  Monitor
+    and status exit 7 for it, a probe 1.
     """
     ip, note = noted(values, action)
     if not note or not note.netns or note.netns == inode:
@@ -170,8 +170,7 @@ def mounts(path, inode):
 def unescaped(text):
     r"""A path of mountinfo, where a blank is \\040 and the like."""
     first, *others = text.split("\\")
-    return first + "".join(chr(int(part[:3], 8)) + part[3:] if part[:3].isdigit() else part
-                           for part in others)
+    return first + "".join(chr(int(part[:3], 8)) + part[3:] for part in others)
 
 
 def inside(path, argv):

@@ -6,6 +6,7 @@ kept as it stands. This module is on the monitor's hot path: it imports nothing.
 """
 
 PREFIX = "OCF_RESKEY_"
+BLANKS = " \t\n\r\v\f"         # white space, as in environment.py
 
 SHORTDESC = "Virtual IPv4 and IPv6 addresses on Linux"
 
@@ -256,9 +257,10 @@ no second round. Example: 5.
 
 
 #: Parameters whose change needs no restart of the address; told in metadata of OCF 1.1 alone.
-RELOADABLE = ( "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender",
-"send_arp_opts", "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "trace_ra",
-"trace_dir", )
+RELOADABLE = (
+    "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender", "send_arp_opts",
+    "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "trace_ra", "trace_dir",
+)
 
 #: What crmsh sets to have the agent traced; told in metadata of OCF 1.1, to be reloadable there.
 TRACING = (
@@ -284,6 +286,7 @@ def read(environ):
         value = environ.get(PREFIX + parameter.name)
         if value is None:
             value = parameter.default or ""
-        values[parameter.name] = value.strip()
-    values["cidr_netmask"] = values["cidr_netmask"] or environ.get(PREFIX + "netmask", "").strip()
+        values[parameter.name] = value.strip(BLANKS)
+    values["cidr_netmask"] = values["cidr_netmask"] or \
+        environ.get(PREFIX + "netmask", "").strip(BLANKS)
     return values

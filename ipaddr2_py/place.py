@@ -3,8 +3,9 @@
 
 A note is a small text file in HA_RSCTMP, one for each key: the address as the kernel spells it, nic
 as it was given (without a label), network_namespace.  It says where to look first, never that the
-address is there: that is asked of the kernel each time.  A note that is missing, damaged, of another
-boot, network namespace or owner is as good as none, and one that cannot be written fails nothing.
+address is there: that is asked of the kernel each time.  A note that is missing, damaged, of
+another boot, network namespace or owner is as good as none, and one that cannot be written fails
+nothing.
 """
 
 import posix
@@ -15,6 +16,7 @@ from .environment import ENV
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 NAMESPACE = "/proc/self/ns/net"
 LONGEST_NAME = 200          # bytes of a file's name, which the kernel limits to 255
+PRIME = 2 ** 61 - 1         # tells names apart that are too long
 LIMIT = 8192                # bytes of a note that are read; it has some 300
 
 
@@ -47,16 +49,14 @@ def note_path(ip, nic, namespace):
         name += ",nic=" + plain(nic)
     if namespace:
         name += ",netns=" + plain(namespace)
-    if len(name) > LONGEST_NAME:
-        from hashlib import md5     # an altname of up to 127 characters
-
-        whole = md5(name.encode(), usedforsecurity=False).hexdigest()
-        name = name[:LONGEST_NAME - 33] + "~" + whole
+    if len(name) > LONGEST_NAME:        # an altname of up to 127 characters; the note has it all
+        rest = int.from_bytes(name.encode(), "big") % PRIME
+        name = "%s~%016x" % (name[:LONGEST_NAME - 17], rest)
     return ENV["HA_RSCTMP"] + "/" + name
 
 
 def plain(text):
-    """A text as a part of a file's name: what is not plain becomes %XX, so that no two are alike."""
+    """A text as a part of a file's name: what is not plain becomes %XX, so no two are alike."""
     if text.replace(".", "").replace(":", "").isalnum() and text.isascii():
         return text
     return "".join(
@@ -67,6 +67,12 @@ def plain(text):
 def table_name(ip):
     """The name of the nftables tables that share an address."""
     return "ipaddr2-" + ip.replace(":", "_")
+
+
+def promotion_path(nic):
+    """Path of the lock under which promote_secondaries of an interface is switched on for a moment
+    (promotion.py); where nobody holds it, an agent was killed."""
+    return "%s/IPaddr2-promote-%s-%s" % (ENV["HA_RSCTMP"], namespace_inode(), plain(nic))
 
 
 def boot_id():

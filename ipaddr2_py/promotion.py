@@ -4,20 +4,27 @@
 The kernel calls the first address of a network on an interface primary, and the later ones
 secondary.  With the primary it deletes the secondary ones as well, whoever's they are, unless that
 setting has one of them promoted (Linux, __inet_del_ifa() of net/ipv4/devinet.c).  So it is switched
-on for the moment of a deletion, where that matters, by a child that outlives the agent: however the
-agent ends, the child sees its end of a pipe close, and puts back what was there.  One agent at a
-time does so on an interface.
+on for the moment of a deletion, where that matters.
+
+Who deletes shares the lock of a file, one for each interface and network namespace.  Where the
+setting was off, the file holds the interface's number, and the last one switches it off again and
+removes the file.  Where an agent was killed, the file is left, the setting is on, which does no
+harm, and the next action switches it off.
 """
 
+import fcntl
 import posix
 import time
 
-from . import addresses, ahead, commands, files, findif, place
+import _socket
+
+from . import addresses, ahead, commands, files, findif
 from .ocf import ocf_log
+from .place import promotion_path
 
 SETTING = "/proc/sys/net/ipv4/conf/%s/promote_secondaries"
-LOCK_LIMIT = 2.0            # seconds that the lock of the interface is waited for
-PATIENCE = 1.0              # seconds that the agent and its child wait for each other
+OFF = ("0", "")             # any other value is on, to the kernel
+LIMIT = 2.0                 # seconds that the lock is waited for
 
 
 class secondaries_kept:
@@ -29,89 +36,98 @@ class secondaries_kept:
     def __init__(self, nic, ip, prefix, peer):
         self.nic = nic
         self.address = (ip, prefix, peer)
-        self.lock = None
-        self.keeper = 0         # id of the child
-        self.life = -1          # while this is open, the child keeps the setting as it is
+        self.fd = -1
 
     def __enter__(self):
         if not may_be_off(self.nic):
             return
-        self.take_lock()
-        words = findif.broadcast_query(self.nic)
-        started = commands.query_start(ahead.ip_command() + words)
+        started = commands.query_start(ahead.ip_command() + findif.broadcast_query(self.nic))
         commands.get_ready()    # sh, which the deletion needs, while `ip` is at work
-        primary, others = neighbours(commands.query_end(started), *self.address)
-        if primary and setting(self.nic) != "1" and not self.start_keeper() and others:
+        if not has_neighbours(commands.query_end(started), *self.address):
+            return
+        try:
+            self.fd = share_lock(promotion_path(self.nic))
+        except OSError as problem:      # TimeoutError among them
+            ocf_log("warn", "no lock on %s (%s): going on without"
+                    % (promotion_path(self.nic), problem.strerror or problem))
+        if not switch_on(self.nic, self.fd):
             ocf_log("warn", "%s cannot be set: other addresses of the network of %s on %s may be "
                     "deleted along with it" % (SETTING % self.nic, self.address[0], self.nic))
 
-    def take_lock(self):
-        """Lock the interface, or say that it is done without."""
-        lock = files.lock(files.rsctmp(lock_name(self.nic)), LOCK_LIMIT)
-        try:
-            self.lock = lock.__enter__()
-        except OSError as problem:      # TimeoutError among them
-            ocf_log("warn", "no lock on %s (%s): going on without"
-                    % (lock.path, problem.strerror or problem))
-
-    def start_keeper(self):
-        """Start the child that sets the setting; whether it is set."""
-        import select
-
-        told, telling = posix.pipe()
-        living, self.life = posix.pipe()
-
-        def work():
-            posix.close(self.life)
-            keep(self.nic, telling, living)
-
-        try:
-            self.keeper = commands.detach(work)
-        except OSError:
-            return False
-        finally:
-            posix.close(telling)
-            posix.close(living)
-        poll = select.poll()
-        poll.register(told, select.POLLIN)
-        answer = posix.read(told, 1) if poll.poll(PATIENCE * 1000) else b""
-        posix.close(told)
-        return answer == b"1"
-
     def __exit__(self, *_problem):
-        if self.life >= 0:
-            posix.close(self.life)
-        end = time.monotonic() + PATIENCE
-        while self.keeper and time.monotonic() < end:
-            try:
-                if posix.waitpid(self.keeper, posix.WNOHANG)[0]:
-                    break
-            except OSError:
-                break
-            time.sleep(0.001)
-        if self.lock:
-            self.lock.__exit__()
+        if self.fd >= 0:
+            leave_lock(promotion_path(self.nic), self.fd)
 
 
-def keep(nic, telling, living):
-    """The child's work: set the setting, tell so, and put it back once `living` is closed.
+def share_lock(path):
+    """A descriptor of the file, whose lock is shared with all who delete; raises OSError.
 
-    It shares the agent's lock, which so lasts until the setting is as it was.
+    It is held alone for the moment of putting back only.
     """
-    good = change(nic, "1")
-    posix.write(telling, b"1" if good else b"0")
-    posix.read(living, 1)
-    if good:
-        change(nic, "0")
+    end = time.monotonic() + LIMIT
+    while True:
+        fd = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_NONBLOCK,
+                        0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if files.is_current(fd, path):
+                return fd
+        except BlockingIOError:
+            pass
+        posix.close(fd)
+        if time.monotonic() > end:
+            raise TimeoutError("held by another process")
+        time.sleep(0.01)
 
 
-def lock_name(nic):
-    """The file name of the lock of an interface in this network namespace."""
-    return "IPaddr2-promote-%s-%s" % (place.namespace_inode(), place.plain(nic))
+def switch_on(nic, fd):
+    """Switch the setting on, after that was noted in the lock's file; whether it is on."""
+    if setting(nic) not in OFF:
+        return True
+    try:
+        if fd >= 0:
+            posix.pwrite(fd, b"%d\n" % _socket.if_nametoindex(nic), 0)
+    except OSError:             # a full disk: whoever is last does not know, and it stays on
+        pass
+    return change(nic, "1")
+
+
+def leave_lock(path, fd):
+    """Let go of the lock; who was the last one puts the setting back and removes the file."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if files.is_current(fd, path):
+            number = posix.pread(fd, 16, 0).strip()
+            if number.isdigit():
+                switch_off(int(number))
+            files.remove_file(path)     # not before: who finds no file takes the setting for real
+    except OSError:             # somebody else is at it still, and is the last one
+        pass
+    posix.close(fd)
+
+
+def switch_off(index):
+    """Switch the setting of interface number `index` off, whatever it is called now."""
+    try:
+        change(_socket.if_indextoname(index), "0")
+    except OSError:             # it has gone
+        pass
+
+
+def put_back(path):
+    """Put back what an agent that was killed has left switched on; nothing while one is at work.
+
+    path is that of the lock's file.
+    """
+    try:
+        fd = posix.open(path, posix.O_RDWR | posix.O_NOFOLLOW | posix.O_NONBLOCK)
+    except OSError:
+        return
+    leave_lock(path, fd)
 
 
 def setting(nic):
-    """promote_secondaries of an interface ("0", "1"), or of `all`; "" where it cannot be read."""
+    """promote_secondaries of an interface, or of `all`; "" where it cannot be read."""
     return files.read_file(SETTING % nic, 16).strip()
 
 
@@ -133,29 +149,22 @@ def change(nic, value):
 def may_be_off(nic):
     """Whether the kernel may be about to delete secondary addresses.
 
-    A setting that is on counts only where there is no lock: its holder may have switched it on for
-    the moment.
+    A setting that is on counts only where there is no file: another one may have switched it on for
+    the moment.  It is looked at twice, for that one may just have put it back.
     """
-    if setting("all") == "1":
+    if setting("all") not in OFF:
         return False
-    path = "%s/%s" % (commands.ENV["HA_RSCTMP"], lock_name(nic))
-    return not (setting(nic) == "1" and not posix.access(path, posix.F_OK)
-                and setting(nic) == "1")
+    return any(setting(nic) in OFF or posix.access(promotion_path(nic), posix.F_OK)
+               for _ in range(2))
 
 
-def neighbours(result, ip, prefix, peer):
-    """Whether an address is the primary one of its network, and how many others are in it, by the
-    Result of `ip addr show dev NIC`.  (True, 1) where that cannot be told."""
+def has_neighbours(result, ip, prefix, peer):
+    """Whether other addresses of an address's network are on its interface, by the Result of
+    `ip addr show dev NIC`, or that cannot be told."""
     try:
         held = addresses.parse_addresses(result.out)
     except addresses.Unreadable:
-        return True, 1
-    if result.rc or result.timed_out:
-        return True, 1
-    primary, others = True, 0
-    for one in held:
-        if (one.ip, one.prefix, one.peer) == (ip, prefix, peer):
-            primary = "secondary" not in one.flags
-        elif one.prefix == prefix and addresses.in_network(one.peer or one.ip, peer or ip, prefix):
-            others += 1
-    return primary, others
+        return True
+    return bool(result.rc) or any(
+        one.prefix == prefix and (one.ip, one.peer) != (ip, peer)
+        and addresses.in_network(one.peer or one.ip, peer or ip, prefix) for one in held)

@@ -9,8 +9,8 @@ import time
 from . import addresses, ahead, announce, commands, files, interface, place, stop, waiting
 from .findif import broadcast_query, find_broadcast, parse_routes, resolve_nic
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, ocf_exit_reason,
-                  ocf_is_true, ocf_log, ocf_run)
-from .vip import held_or_exit, is_down
+                  ocf_is_true, ocf_log, run_and_log)
+from .vip import forget_note, held_or_exit, is_down
 
 KERNEL_METRIC = 256         # of the route that the kernel lays for an IPv6 address
 
@@ -67,16 +67,25 @@ def keep(vip):
     if not vip.noted or vip.note.shared != backend_name(vip):
         note_place(vip)
     if vip.noted and not (vip.params["nic"] and vip.params["cidr_netmask"]) and is_down(vip.nic):
-        get_ready()
-        sending = announce.prepare(vip)
-        told = interface.link_up(vip.nic)
-        if told:
-            ocf_exit_reason("Failed to set %s up: %s" % (vip.nic, told))
-            return OCF_ERR_GENERIC
-        announce.on_start(sending, lambda: add_again(vip))
+        bring_up(vip)
     if ocf_is_true(vip.params["check_link_status"]):
         wait_for_link(vip)
     return OCF_SUCCESS
+
+
+def bring_up(vip):
+    """Set the interface of an address that is there up, and announce; exits 1 where that fails."""
+    get_ready()
+    sending = announce.prepare(vip)
+    told = interface.link_up(vip.nic)
+    if told:
+        ocf_exit_reason("Failed to set %s up: %s" % (vip.nic, told))
+        raise OcfExit(OCF_ERR_GENERIC)
+    try:
+        announce.on_start(sending, lambda: add_again(vip))
+    except BaseException:       # another host has an IPv6 address, which then is gone from here
+        take_all_back([lambda: forget_place(vip)])
+        raise
 
 
 def get_ready():
@@ -109,10 +118,12 @@ def serve(vip, status):
 def leave_other_place(vip):
     """Remove the address from where the note tells that a former start put it, if that is another
     place than the one it is to have; exits 1 where it cannot be removed."""
-    note = vip.note
+    note, index = vip.note, number(vip.nic)
+    if note and note.shared and (not vip.bucket or note.index != index):
+        from . import clusterip
+        clusterip.leave_noted(vip)
     if not note or vip.noted:
         return
-    index = number(vip.nic)
     if (note.index, note.prefix) == (index, vip.prefix):
         return
     held = held_or_exit(vip) if vip.held is None else vip.held
@@ -133,14 +144,14 @@ def is_wanted(held, vip):
 
 
 def number(nic):
-    """The number of interface `nic`, 0 where there is none."""
+    """The number (index) of interface `nic`, 0 where there is none."""
     return resolve_nic(nic)[0]
 
 
 def backend_name(vip):
-    """The backend of Cluster IP that shares the address, "" for a plain one."""
-    if not vip.bucket:
-        return ""
+    """The backend of Cluster IP that shares the address, or is going to; "" for a plain one."""
+    if not vip.bucket or vip.shared:
+        return vip.shared
     from . import clusterip
 
     return clusterip.usable(vip)[0]
@@ -148,13 +159,14 @@ def backend_name(vip):
 
 def note_place(vip):
     """Note where the address is put, and how it is shared; failing does not matter."""
-    place.write_note(vip, number(vip.nic), backend_name(vip), vip.mac if vip.bucket else "")
+    vip.index = number(vip.nic)
+    place.write_note(vip, vip.index, backend_name(vip), vip.mac if vip.bucket else "")
 
 
 def forget_place(vip):
     """Remove the note, once the address is gone."""
     if not any(one.nic == vip.nic for one in addresses.held_addresses(vip.family, vip.ip)):
-        place.remove_note(vip.ip, vip.params["nic"], vip.namespace)
+        forget_note(vip)
 
 
 # --- the address -----------------------------------------------------------------------------
@@ -173,13 +185,16 @@ def take_all_back(undo):
 
 def start_address(vip, status, undo):
     """What start does on a node that does not serve the address yet; notes in undo what it did."""
+    note_place(vip)
+    undo.append(lambda: forget_place(vip))          # last of all, as what follows is undone before
     if vip.bucket:
         from . import clusterip
+        noted = backend_name(vip), vip.mac
         clusterip.take(vip, status, undo)
+        if noted != (vip.shared, vip.mac):          # what was there goes on with its own MAC
+            note_place(vip)
     if status == "dadfailed":
         interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic)
-    note_place(vip)
-    undo.insert(0, lambda: forget_place(vip))       # what was added is taken back before
     if status in ("no", "dadfailed"):
         if ocf_is_true(vip.params["lvs_support"]) and any(
                 held.nic.startswith("lo") and held.prefix == 32 for held in held_or_exit(vip)):
@@ -204,23 +219,18 @@ def add_address(vip, undo=None):
 
 
 def add_options(vip):
-    """The parameters that `ip addr add` is told; raises Unreadable."""
+    """The parameters that `ip addr add` is told."""
     if vip.family == "inet6" and has_prefix_route(vip):
         return dict(vip.params, noprefixroute="true")
     return vip.params
 
 
 def add_again(vip):
-    """Remove an IPv6 address whose duplicate address detection failed, and add it anew; whether
-    that worked."""
+    """Remove an IPv6 address whose duplicate address detection failed, and add it anew; "" or, if
+    that failed, why."""
     interface.delete_address(vip.family, vip.ip, vip.prefix, vip.nic)
-    try:
-        options = add_options(vip)
-    except addresses.Unreadable as problem:
-        ocf_log("err", str(problem))
-        return False
-    return not ocf_run(interface.address_add_argv(vip.family, vip.ip, vip.prefix, vip.brd, vip.nic,
-                                                  vip.label, options))
+    return run_and_log(interface.address_add_argv(
+        vip.family, vip.ip, vip.prefix, vip.brd, vip.nic, vip.label, add_options(vip)))[1]
 
 
 def ipv6_is_off(vip):
@@ -254,26 +264,30 @@ def has_prefix_route(vip):
     """Whether the interface has an on-link route to just the VIP's network that is not the kernel's
     own for an address: the kernel would take it along when it deletes the address.
 
-    Raises Unreadable.
+    Where `ip` cannot list routes, as on hosts with very large ones, it is taken not to have one.
     """
     if not asks_for_prefix_route(vip):
         return False
-    words = exact_query(vip)
-    result = addresses.ip_query(words)
-    if result.rc:
-        raise addresses.Unreadable(addresses.failure(words, result))
-    routes = parse_routes(result.out, "inet6", vip.nic)
-    if not routes:
+    try:
+        routes = parse_routes(said(exact_query(vip)), "inet6", vip.nic)
+        if not routes:
+            return False
+        held = addresses.parse_addresses(said(addresses_query(vip)))
+    except addresses.Unreadable as problem:
+        ocf_log("warn", "cannot tell whose the route to the network of %s is: %s" % (vip, problem))
         return False
-    words = addresses_query(vip)
-    result = addresses.ip_query(words)
-    if result.rc:
-        raise addresses.Unreadable(addresses.failure(words, result))
-    laid = any(one.prefix == vip.prefix and "noprefixroute" not in one.flags
-               and addresses.in_network(one.ip, vip.ip, vip.prefix, "inet6")
-               for one in addresses.parse_addresses(result.out) if one.ip != vip.ip)
+    laid = any(one.prefix == vip.prefix and "noprefixroute" not in one.flags and one.ip != vip.ip
+               and addresses.in_network(one.ip, vip.ip, vip.prefix, "inet6") for one in held)
     return not all(laid and route.proto == "kernel" and route.metric == KERNEL_METRIC
                    and not route.expires for route in routes)
+
+
+def said(words):
+    """What `ip WORDS` printed; raises Unreadable where it failed."""
+    result = addresses.ip_query(words)
+    if result.rc:
+        raise addresses.Unreadable(addresses.failure(words, result))
+    return result.out
 
 
 def wait_for_link(vip):

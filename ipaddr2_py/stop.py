@@ -9,7 +9,7 @@ from .findif import (BITS, FindifError, keeps_its_own, maybe_convert_dotted_quad
                      prefixcheck, resolve_nic)
 from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true,
                   ocf_log)
-from .vip import bad_word, held_or_exit
+from .vip import bad_word, forget_note, held_or_exit
 
 LIST_TABLES = ["nft", "list", "tables"]
 
@@ -20,8 +20,11 @@ def stop_plain(vip):
         return stop_address(vip)
     ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
     shares = shares_left(vip)
-    if not shares:
-        return stop_address(vip)
+    if not (shares or vip.note and vip.note.shared):
+        rc = stop_address(vip)
+        if rc == OCF_SUCCESS:
+            forget_note(vip)
+        return rc
     from . import clusterip
 
     with clusterip.locked(vip):
@@ -55,6 +58,7 @@ def stop_address(vip):
         ocf_log("info", "ip [%s] is not an address: nothing to stop" % vip.params["ip"])
         return OCF_SUCCESS
     wanted, ending = [], []
+    put_settings_back()
     try:
         wanted = addresses_to_remove(vip)
     finally:
@@ -71,7 +75,6 @@ def stop_address(vip):
         ocf_exit_reason("Unable to remove %s" % ", ".join(
             "%s from %s" % (held, held.nic) for held in left))
         return OCF_ERR_GENERIC
-    place.remove_note(vip.ip, vip.params["nic"], vip.namespace)
     if wanted and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
         try:
             interface.restore_loopback(vip.ip, vip.params)
@@ -105,8 +108,23 @@ def remove(vip, wanted, stays=lambda held: False):
     return []
 
 
+def put_settings_back():
+    """Put back what agents that were killed have left switched on in this network namespace."""
+    folder, _, begin = place.promotion_path("").rpartition("/")
+    try:
+        left = [name for name in posix.listdir(folder) if name.startswith(begin)]
+    except OSError:
+        return
+    for name in left:
+        from . import promotion
+        promotion.put_back(folder + "/" + name)
+
+
 def stop_sender(vip, wanted):
-    """Tell the announcements of this address that still run in the background to end; those."""
+    """Tell the announcements of this address that still run in the background to end.
+
+    Gives those to pidfile.wait_until_gone(): [(process id, pid file)].
+    """
     try:
         names = posix.listdir(ENV["HA_RSCTMP"])
     except OSError:

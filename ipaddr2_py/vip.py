@@ -6,12 +6,13 @@ The steps of the shell agent's ip_init, each of which fills in its part of a Vip
 
 from . import addresses, ahead, commands
 from .ahead import address_bytes, address_text, canonical
+from .environment import BLANKS
 from .findif import (FindifError, check_params, findif, maybe_convert_dotted_quad, prefixcheck,
                      resolve_nic, route_query)
 from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
                   ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
 from .params import TABLE
-from .place import is_of_this_namespace, read_note
+from .place import is_of_this_namespace, read_note, remove_note
 
 STRICT = ("start", "validate-all")          # actions that check every parameter
 
@@ -22,11 +23,13 @@ class Vip:
     family is inet or inet6; ip is spelled as the kernel does; nic "" and prefix -1 where unknown;
     bucket is 0 unless the address is shared (Cluster IP) by `buckets` instances, else from 1 on.
     note is what start noted (None without); noted: whether that settles the place; held: every
-    place of the address, None where that was not asked.
+    place of the address, None where that was not asked; index: the number of nic, 0 where unknown;
+    shared: the backend that shares the address, "" where none was found or chosen yet.
     """
 
     __slots__ = ("action", "params", "family", "ip", "nic", "prefix", "brd", "src", "label",
-                 "mac", "bucket", "buckets", "namespace", "note", "noted", "held")
+                 "mac", "bucket", "buckets", "namespace", "note", "noted", "held", "index",
+                 "shared")
 
     def __init__(self, action, values):
         self.action = action
@@ -41,6 +44,8 @@ class Vip:
         self.namespace = ENV.get("IPADDR2_NAMESPACE", "").replace("/", "_")
         self.note = self.held = None
         self.noted = False
+        self.index = 0
+        self.shared = ""
 
     def __str__(self):
         return "%s/%d on %s" % (self.ip, self.prefix, self.nic)
@@ -57,13 +62,13 @@ def refuse_words(name, value):
     if value.startswith("-") and not (name == "broadcast" and value == "-"):
         configured("%s [%s] begins with a dash, so that a command would take it for an option"
                    % (name, value))
-    if any(character.isspace() for character in value):
+    if any(character in BLANKS for character in value):
         configured("%s [%s] holds white space; it must be one word" % (name, value))
 
 
 def bad_word(value):
     """Whether a value cannot be a word of a command."""
-    return value.startswith("-") or any(character.isspace() for character in value)
+    return value.startswith("-") or any(character in BLANKS for character in value)
 
 
 def nothing_found(action, name, value):
@@ -145,8 +150,8 @@ def share(vip, bucket):
         return
     vip.bucket = bucket
     if vip.action == "start" and not ocf_is_true(unique):
-        ocf_log("warn", "%s is shared by the instances of a clone that is not globally unique: only "
-                "globally-unique=true keeps buckets and nodes together" % vip.ip)
+        ocf_log("warn", "%s is shared by the instances of a clone that is not globally unique: "
+                "only globally-unique=true keeps buckets and nodes together" % vip.ip)
 
 
 def check_family(vip):
@@ -172,6 +177,11 @@ def read_own_note(vip):
         return None
     note = read_note(vip.ip, vip.params["nic"], vip.namespace)
     return note if note and is_of_this_namespace(note) else None
+
+
+def forget_note(vip):
+    """Remove the note of the VIP, which is gone."""
+    remove_note(vip.ip, vip.params["nic"], vip.namespace)
 
 
 def find_place(vip):

@@ -13,6 +13,9 @@ LAST_LOOKS = 100    # every 2 ms, whether a program that was killed has ended
 LEAST = 0.2         # seconds that a program has which is asked for behind the deadline
 UNKNOWN = 255       # the status of a program that somebody else has waited for
 
+RESERVE = 1 << 18   # bytes: malloc(3) gives so many back to the system at once
+reserve: list = []  # memory set aside before a change, for taking back where it gets short
+
 _deadline = None    # on the monotonic clock
 _spare = 0.0        # seconds behind it, for taking back what failed
 _step = LEAST       # seconds that each program has at least
@@ -42,8 +45,9 @@ def set_deadline(seconds, spare=0.0, step=0.0):
 
 
 def use_spare_time():
-    """Let children have the spare time as well: what failed is taken back."""
+    """Let children have the spare time as well, and the memory: what failed is taken back."""
     global _deadline, _spare
+    reserve.clear()
     if _deadline is not None:
         _deadline = max(_deadline, time.monotonic()) + _spare
     _spare = 0.0
@@ -76,6 +80,11 @@ class Limit:
             self._late = True
             self._end = now + min(1.0, now - self._end)
         return max(0.0, self._end - now)
+
+    def overrun(self):
+        """Note that it was too long: one program that hangs costs the others their step."""
+        global _step
+        self.timed_out, _step = True, LEAST
 
 
 def finish(started, seconds=None):
@@ -175,7 +184,7 @@ def reap(pid, limit):
             break
         time.sleep(pause)
         pause = min(pause * 2, 0.02)
-    limit.timed_out = True
+    limit.overrun()
     _kill(pid)
     return 137
 
@@ -204,7 +213,7 @@ def reap_by_sh(child, limit):
     left = limit.left()
     while child.process.is_alive()[0]:
         if not left:
-            limit.timed_out = True
+            limit.overrun()
             end(child.pid)
             pause, looks = 0.002, looks - 1
             if not looks:

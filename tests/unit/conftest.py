@@ -4,6 +4,7 @@
 `fp` is pytest-subprocess (twins.py), whose descriptions the agent's commands have to meet.
 """
 
+import fcntl
 import pathlib
 import posix
 import signal
@@ -15,7 +16,8 @@ import pytest
 from pytest_subprocess.process_dispatcher import ProcessDispatcher
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import commands, environment, files, log, packets, params, vip, waiting
+from ipaddr2_py import (addresses, commands, environment, files, log, packets, params, promotion,
+                        vip, waiting)
 from tests.clock import Clock
 from tests.unit.scenes import Scene
 from tests.unit.twins import Programs, Twins
@@ -23,6 +25,8 @@ from tests.unit.twins import Programs, Twins
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
 #: Interfaces of the host that the agent sees, and their numbers; uplink is an altname.
 NICS = {"lo": 1, "eth0": 2, "eth1": 3, "uplink": 3, "up": 4, "primary": 5, "eth2": 6}
+#: Flags (netdevice(7)) of those that are not simply up; filled by the fixture flags.
+FLAGS: dict = {}
 
 
 @pytest.fixture(name="twins")
@@ -64,6 +68,7 @@ def as_it_was(monkeypatch):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(waiting, "_deadline", None)
     monkeypatch.setattr(waiting, "_step", waiting.LEAST)
+    monkeypatch.setattr(waiting, "reserve", [])
     monkeypatch.setattr(commands, "tracers", [])
     monkeypatch.setattr(commands, "_sh_fails", False)
     monkeypatch.setattr(commands, "_tries", 5)
@@ -148,8 +153,12 @@ def agent(fp, host, tmp_path, capfd, monkeypatch):
 
 @pytest.fixture
 def host(monkeypatch):
-    """Root on a host that has the interfaces of NICS and no terminal."""
+    """Root on a host that has the interfaces of NICS, all up, and no terminal.
+
+    Nothing goes along with a deleted address there (test_promotion.py is for where it does).
+    """
     monkeypatch.setattr(posix, "geteuid", lambda: 0)
+    monkeypatch.setattr(promotion, "may_be_off", lambda _nic: False)
     monkeypatch.setattr(posix, "isatty", lambda _fd: False)
 
     def number(name):
@@ -157,14 +166,38 @@ def host(monkeypatch):
             raise OSError("no interface with this name")
         return NICS[name]
 
+    def name(index):
+        for nic, its_number in NICS.items():
+            if its_number == index:
+                return nic
+        raise OSError(6, "No such device or address")
+
     monkeypatch.setattr(_socket, "if_nametoindex", number)
-    monkeypatch.setattr(_socket, "if_indextoname",
-                        lambda index: next(name for name in NICS if NICS[name] == index))
+    monkeypatch.setattr(_socket, "if_indextoname", name)
+    monkeypatch.setattr(fcntl, "ioctl", interface_request)
     monkeypatch.setattr(packets, "hardware_address", lambda _nic: bytes.fromhex("020000000101"))
     monkeypatch.setattr(packets, "Announcer", Announcer)
     Announcer.made = []
     Announcer.failing = ()
     return monkeypatch
+
+
+@pytest.fixture
+def flags(host, monkeypatch):
+    """The flags (IFF_*) of the interfaces by name, which a test may change; {} where all are up."""
+    different: dict = {}
+    monkeypatch.setattr(sys.modules[__name__], "FLAGS", different)
+    return different
+
+
+def interface_request(_socket_fd, request, structure):
+    """What ioctl(2) does for SIOCGIFFLAGS on the host of NICS: a struct ifreq (netdevice(7))."""
+    assert request == addresses.SIOCGIFFLAGS and len(structure) == 40
+    name = structure[:16].rstrip(b"\0").decode()
+    if name not in NICS and name not in FLAGS:
+        raise OSError(19, "No such device")
+    value = FLAGS.get(name, 0x49 if name == "lo" else 0x1043)
+    return structure[:16] + value.to_bytes(2, sys.byteorder) + structure[18:]
 
 
 class Announcer(packets.Announcer):

@@ -15,6 +15,8 @@ DELETE4 = "ip -f inet addr delete 192.0.2.10/25 dev eth0"
 
 ON_ETH0_6 = {"ip": "2001:db8::e", "nic": "eth0", "cidr_netmask": "64"}
 SHOW6 = "ip -o -f inet6 addr show to 2001:db8::e"
+EXACT6 = "ip -o -f inet6 route list exact 2001:db8::e/64 dev eth0"
+DEV6 = "ip -o -f inet6 addr show dev eth0"
 ADD6 = "ip -f inet6 addr add 2001:db8::e/64 dev eth0 preferred_lft forever"
 DAD6 = "ip -o -f inet6 addr show dev eth0 to 2001:db8::e/64"
 DELETE6 = "ip -f inet6 addr delete 2001:db8::e/64 dev eth0"
@@ -48,11 +50,15 @@ class Scene:
         self.fp.query(self.send_arp(), out=out, rc=rc)
 
     def take_back(self):
+        """The address goes, and the note of it once it is seen to have gone."""
         self.fp.query(SHOW4, self.here)
         self.fp.run(DELETE4)
+        self.fp.query(SHOW4)
 
     def look6(self, text=""):
+        """Start asks for all it needs; nothing else has a route to just that network."""
         self.fp.query(SHOW6, text)
+        self.fp.query(EXACT6)
 
     def add6(self, argv=ADD6):
         self.fp.run(argv)
@@ -66,6 +72,11 @@ class Scene:
     def take_back6(self):
         self.fp.query(SHOW6, self.here6)
         self.fp.run(DELETE6)
+        self.fp.query(SHOW6)
+
+    def note(self, ip="192.0.2.10", nic="eth0"):
+        """Where the note of start is (place.py)."""
+        return self.folder / "rsctmp" / ("IPaddr2-%s%s" % (ip, nic and ",nic=" + nic))
 
     def pid_file(self, ip="192.0.2.10"):
         return self.folder / "rsctmp" / ("send_arp-" + ip)

@@ -4,6 +4,7 @@
 import ipaddress
 import random
 
+import _socket
 import pytest
 
 from ipaddr2_py import addresses, waiting
@@ -15,10 +16,10 @@ def held(text):
 
 
 def serving(text, ip, prefix):
-    """Interfaces that hold ip/prefix according to what `ip` printed."""
+    """Interfaces that hold ip/prefix without a peer according to what `ip` printed."""
     family = "inet6" if ":" in ip else "inet"
     return [one.nic for one in addresses.read_held(family, ip, waiting.Result(0, text))
-            if one.prefix == prefix]
+            if one.prefix == prefix and not one.peer]
 
 
 # --- answers ---------------------------------------------------------------------------------
@@ -34,6 +35,8 @@ def test_ipv4_addresses(captured):
         ("eth0", "192.0.2.2", 24, "192.0.2.255"),       # secondary, with a label
         ("eth1", "198.51.100.1", 24, "198.51.100.255"),     # with a metric
         ("eth1", "203.0.113.1", 24, ""),
+        ("eth1", "10.1.0.1", 32, ""),                   # the prefix is that of its peer
+        ("eth1", "10.1.0.5", 24, "10.1.0.255"),
         ("up", "192.0.2.200", 24, "192.0.2.255"),
         ("primary", "192.0.2.201", 24, "192.0.2.0"),
         ("eth0.5", "10.9.0.1", 16, "10.9.255.255")]     # with a lifetime
@@ -45,6 +48,7 @@ def test_ipv6_addresses(captured):
         ("lo", "::1", 128, []),
         ("eth0", "2001:db8::e", 64, ["tentative"]),
         ("eth0", "2001:db8::dad", 64, ["dadfailed", "tentative"]),
+        ("eth0", "2001:db8::14", 128, ["nodad"]),       # with a peer
         ("eth0", "2001:db8::13", 64, ["nodad", "dynamic"]),
         ("eth0", "2001:db8::12", 64, ["nodad"]),        # with a metric
         ("eth0", "2001:db8::11", 128, ["nodad", "noprefixroute"]),
@@ -55,10 +59,31 @@ def test_ipv6_addresses(captured):
         ("up", "2001:db8:2::1", 64, ["nodad"])]
 
 
-def test_ipv4_flags_and_label(captured):
+def test_flags_without_the_label(captured):
+    """An interface may be called dadfailed, and the label of an IPv4 address by that name."""
     flags = {one.ip: one.flags for one in addresses.parse_addresses(captured("addr-inet"))}
-    assert flags["192.0.2.2"] == ["secondary", "eth0:web"]
-    assert flags["10.9.0.1"] == ["dynamic", "noprefixroute", "eth0.5"]
+    assert flags["192.0.2.2"] == ["secondary"]
+    assert flags["10.9.0.1"] == ["dynamic", "noprefixroute"]
+    text = captured("addr-inet-to-10").replace("eth0", "dadfailed")
+    assert addresses.parse_addresses(text)[0].flags == []
+
+
+def test_numbers_and_peers(captured):
+    places = [(one.index, one.ip, one.peer, str(one))
+              for one in addresses.parse_addresses(captured("addr-inet-eth1"))]
+    assert places == [
+        (3, "198.51.100.1", "", "198.51.100.1/24"), (3, "203.0.113.1", "", "203.0.113.1/24"),
+        (3, "10.1.0.1", "10.1.0.2", "10.1.0.1 peer 10.1.0.2/32"),
+        (3, "10.1.0.5", "10.1.0.6", "10.1.0.5 peer 10.1.0.6/24")]
+
+
+def test_any_name_that_the_kernel_takes(captured):
+    names = [one.nic for one in addresses.parse_addresses(captured("addr-inet-names"))
+             if one.ip.startswith("10.21.")]
+    assert names == ["nexthop", "linkdown", "dead", "bridge_slave", "a\\b", "b\\"]
+    for name in ("e0@x", "scope", "brd", "peer", "inet", "ipsec0", "valid_lft", "2:"):
+        text = captured("addr-inet-to-10").replace("eth0", name)
+        assert held(text) == [(name, "192.0.2.10", 25, "192.0.2.127")]
 
 
 @pytest.mark.parametrize("address, ip, prefix, nics", [
@@ -83,12 +108,14 @@ def test_who_serves(captured, address, ip, prefix, nics):
     assert serving(captured("addr-" + address), ip, prefix) == nics
 
 
-@pytest.mark.parametrize("nic, counts", [
-    ("ipsec0", False), ("ipsec12", False), ("ipsec", True), ("ipsecx", True), ("ipsec0a", True),
-    ("xipsec0", True), ("ipsec0.5", True)])
-def test_freeswans_interfaces_do_not_count(captured, nic, counts):
+@pytest.mark.parametrize("nic, is_one", [
+    ("ipsec0", True), ("ipsec12", True), ("ipsec", False), ("ipsecx", False), ("ipsec0a", False),
+    ("xipsec0", False), ("ipsec0.5", False), ("ens160", False), ("enp5s0", False)])
+def test_freeswans_interfaces(captured, nic, is_one):
+    """They hold an address all the same: who asks for one by its name gets it."""
+    assert addresses.is_ipsec(nic) is is_one
     text = captured("addr-inet-to-1").replace("eth0", nic)
-    assert serving(text, "192.0.2.1", 24) == ([nic] if counts else [])
+    assert serving(text, "192.0.2.1", 24) == [nic]
 
 
 @pytest.mark.parametrize("text", [
@@ -104,16 +131,36 @@ def test_no_output_is_no_address(captured):
     assert addresses.parse_addresses("") == []
 
 
-def test_without_an_address_on_the_line(captured):
+@pytest.mark.parametrize("line", ["2: eth0    inet", "2: eth0    inet6 \\", "2: eth0    inet x",
+                                  "2: eth0    inet 192.0.2.1", "2: eth0    inet 192.0.2.1/x"])
+def test_without_an_address_on_the_line(captured, line):
     assert addresses.parse_addresses(captured("link-eth0")) == []
+    assert addresses.parse_addresses(line) == []
 
 
-@pytest.mark.parametrize("printed, nic, same", [
-    ("eth0", "eth0", True), ("eth0@if2", "eth0", True), ("eth0.5@eth0", "eth0.5", True),
-    ("eth0.5@eth0", "eth0", False), ("eth0", "eth", False), ("eth", "eth0", False),
-    ("a@b", "a@b", True), ("eth0", "", False)])
-def test_names_with_a_link_behind(printed, nic, same):
-    assert addresses.same_interface(printed, nic) is same
+@pytest.mark.parametrize("value", [0, 0x8, 0x1043, 0x80c0, 0xffff])
+def test_interface_flags(flags, value):
+    flags["eth0"] = value
+    assert addresses.interface_flags("eth0") == value
+    assert addresses.interface_flags("eth1") == 0x1043
+
+
+@pytest.mark.parametrize("name", ["eth9", "", "a" * 16, "\u00e9" * 8, "a\0b"])
+def test_flags_of_what_is_not_there(host, name):
+    assert addresses.interface_flags(name) is None
+
+
+def test_flags_where_no_socket_can_be_had(host):
+    def none_left(*_words):
+        raise OSError(24, "Too many open files")
+
+    host.setattr(_socket, "socket", none_left)
+    assert addresses.interface_flags("eth0") is None
+
+
+def test_flags_of_this_hosts_loopback():
+    """By the kernel itself, whose struct ifreq this is."""
+    assert addresses.interface_flags("lo") & 0x8        # IFF_LOOPBACK
 
 
 def test_in_network_by_the_standard_library():

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.unit.scenes import (DAD6, DELETE4, DELETE6, ON_ETH0, ON_ETH0_6, ROUTE4,
+from tests.unit.scenes import (DAD6, DELETE4, DELETE6, DEV6, EXACT6, ON_ETH0, ON_ETH0_6, ROUTE4,
                                SHOW4, SHOW6)
 
 # --- monitor and status ----------------------------------------------------------------------
@@ -48,6 +48,8 @@ def test_monitor_of_a_duplicate(fp, agent, captured):
 @pytest.mark.parametrize("action, rc", [
     ("probe", 7), ("monitor", 1), ("status", 1), ("start", 1), ("validate-all", 1)])
 def test_nothing_tells_where_the_address_belongs(fp, agent, captured, action, rc):
+    if action != "validate-all":
+        fp.query("ip -o -f inet addr show to 203.0.114.1")
     fp.query("ip -o -f inet route list match 203.0.114.1 scope link",
              captured("route-inet-203.0.114.1"))
     done = agent(action, ip="203.0.114.1")
@@ -167,6 +169,8 @@ def test_collision_check(fp, agent, captured, scene, rc, code):
     if code == 0:
         scene.add()
         scene.announce()
+    else:
+        fp.query(SHOW4)         # is it gone, so that the note may go?
     done = agent("start", run_arping="true", **ON_ETH0)
     assert done.rc == code
     assert any("collision: 192.0.2.10" in line for line in done.log) is (code == 1)
@@ -189,11 +193,22 @@ def test_stop_of_an_unserved_address(fp, agent):
     assert (done.rc, done.reasons) == (0, [])
 
 
-@pytest.mark.parametrize("ip", ["", None, "x", "192.0.2.300", "192.0.2.10 ", "-x", ":::"])
+@pytest.mark.parametrize("ip", ["", None, "x", "192.0.2.300", "192.0.2. 10", "-x", ":::"])
 def test_stop_without_an_address(fp, agent, ip):
     given = {} if ip is None else {"ip": ip}
     done = agent("stop", nic="eth0", **given)
     assert (done.rc, done.reasons) == (0, [])
+
+
+@pytest.mark.parametrize("ip", ["192.0.2.10 ", " 192.0.2.10", "\t192.0.2.10\n"])
+def test_white_space_around_a_value_is_no_part_of_it(fp, agent, scene, ip):
+    for action in ("monitor", "stop"):
+        fp.query(SHOW4, scene.here)
+        if action == "stop":
+            fp.run(DELETE4)
+            fp.query(SHOW4)
+        done = agent(action, ip=ip, nic=" eth0", cidr_netmask="25\n")
+        assert (done.rc, done.reasons) == (0, [])
 
 
 def test_stop_flushes_the_cache(fp, agent, captured):
@@ -219,6 +234,149 @@ def test_stop_fails_only_where_the_address_is_still_there(fp, agent, captured, r
     fp.query(SHOW4, captured("addr-inet-to-10"))
     done = agent("stop", **ON_ETH0)
     assert done.rc == 1 and "192.0.2.10" in done.reasons[0] and "eth0" in done.reasons[0]
+
+
+def test_stop_of_what_comes_into_sight_by_it(fp, agent, scene):
+    """Another form of the address on the same interface, which was not tried yet."""
+    alone = scene.here.replace("/25 brd 192.0.2.127", "/32")
+    fp.query(SHOW4, scene.here)
+    fp.run(DELETE4)
+    fp.query(SHOW4, alone)
+    fp.run("ip -f inet addr delete 192.0.2.10/32 dev eth0")
+    fp.query(SHOW4, alone.replace("2: eth0", "3: eth1").replace("eth0", "eth1"))
+    assert agent("stop", **ON_ETH0).rc == 0
+
+
+def test_stop_in_every_form(fp, agent, scene):
+    """Any prefix length, and a peer, whatever cidr_netmask is; other interfaces keep theirs."""
+    peer = scene.here.replace("192.0.2.10/25 brd 192.0.2.127", "192.0.2.10 peer 192.0.2.254/24")
+    other = scene.here.replace("2: eth0", "3: eth1").replace("eth0", "eth1")
+    fp.query(SHOW4, other + scene.here.replace("/25", "/32") + peer)
+    fp.run("ip -f inet addr delete 192.0.2.10/32 dev eth0")
+    fp.run("ip -f inet addr delete 192.0.2.10 peer 192.0.2.254/24 dev eth0")
+    fp.query(SHOW4, other)
+    assert agent("stop", **ON_ETH0).rc == 0
+
+
+def test_stop_says_what_it_could_not_remove(fp, agent, scene):
+    peer = scene.here.replace("192.0.2.10/25 brd 192.0.2.127", "192.0.2.10 peer 192.0.2.254/24")
+    fp.query(SHOW4, scene.here + peer)
+    fp.run(DELETE4)
+    fp.run("ip -f inet addr delete 192.0.2.10 peer 192.0.2.254/24 dev eth0", rc=2)
+    fp.query(SHOW4, peer)
+    done = agent("stop", **ON_ETH0)
+    assert done.rc == 1
+    assert done.reasons == ["Unable to remove 192.0.2.10 peer 192.0.2.254/24 from eth0"]
+
+
+@pytest.mark.parametrize("proto, words", [
+    ("", ""), ("kernel", "proto kernel "), ("no such", ""), ("-x", "")])
+@pytest.mark.parametrize("route, nics", [
+    ("eth0", ["eth0"]), ("eth1", ["eth1"]), ("eth0 eth1", ["eth0", "eth1"]),
+    ("", ["eth0", "eth1"]), ("eth2", [])])
+def test_stop_where_the_routes_have_the_address(fp, agent, scene, proto, words, route, nics):
+    """From every interface that one of them names; without any, from all but lo."""
+    lines = {name: "%d: %s    inet 192.0.2.10/%s scope global %s\\       valid_lft forever\n"
+             % (index, name, prefix, name)
+             for index, name, prefix in ((1, "lo", 32), (2, "eth0", 24), (3, "eth1", 32))}
+    fp.query(SHOW4, "".join(lines.values()))
+    fp.query("ip -o -f inet route list match 192.0.2.10 %sscope link" % words,
+             "".join("192.0.2.0/24 dev %s proto kernel\n" % name for name in route.split()))
+    for name in nics:
+        fp.run("ip -f inet addr delete 192.0.2.10/%s dev %s"
+               % ({"eth0": 24, "eth1": 32}[name], name))
+    if nics:
+        fp.query(SHOW4, "".join(line for name, line in lines.items() if name not in nics))
+    done = agent("stop", ip="192.0.2.10", proto=proto)
+    assert (done.rc, done.reasons) == (0, [])
+
+
+@pytest.mark.parametrize("nic, prefix, goes", [
+    ("kube-ipvs0", 32, False), ("kube-ipvs0", 24, True), ("eth1", 32, True), ("lo", 24, False),
+    ("ipsec0", 24, False)])
+def test_stop_without_routes_leaves_what_is_an_interfaces_own(fp, agent, flags, nic, prefix, goes):
+    flags["eth1"], flags["kube-ipvs0"] = 0x1043, 0x82       # up, without ARP
+    line = "7: %s    inet 192.0.2.10/%d scope global %s\\       valid_lft forever\n" % (
+        nic, prefix, nic)
+    fp.query(SHOW4, line)
+    fp.query(ROUTE4)
+    if goes:
+        fp.run("ip -f inet addr delete 192.0.2.10/%d dev %s" % (prefix, nic))
+        fp.query(SHOW4)
+    assert agent("stop", ip="192.0.2.10").rc == 0
+
+
+@pytest.mark.parametrize("tables, asked", [("", False), ("table ip ipaddr2-192.0.2.100\n", False)])
+def test_stop_and_start_look_for_what_nft_may_still_share(fp, agent, scene, tables, asked):
+    """Without a note, where nft is installed: one question."""
+    fp.install("nft")
+    for action in ("stop", "start"):
+        fp.query("nft list tables", tables)
+        fp.query(SHOW4, scene.here)
+        if action == "stop":
+            fp.run(DELETE4)
+            fp.query(SHOW4)
+        assert agent(action, **ON_ETH0).rc == 0
+    fp.query(SHOW4, scene.here)         # start has noted that the address is a plain one
+    fp.run(DELETE4)
+    fp.query(SHOW4)
+    assert agent("stop", **ON_ETH0).rc == 0
+
+
+@pytest.mark.parametrize("ip", ["rubbish", "192.0.2.300", "192.0.2", "2001:db8::g"])
+def test_a_monitor_of_what_is_no_address(fp, agent, ip):
+    """Nothing is asked for where interface and prefix are given."""
+    for action in ("monitor", "status", "probe"):
+        assert agent(action, **dict(ON_ETH0, ip=ip)).rc == 7
+
+
+def test_start_takes_a_route_that_another_laid_for_its_own(fp, agent, scene, captured):
+    """The kernel would take it along with the address: IPv6, the same prefix, another's."""
+    fp.query(SHOW6)
+    fp.query(EXACT6, "2001:db8::/64 proto ra metric 100 expires 55sec pref medium\n")
+    fp.query(DEV6, captured("addr-inet6-settled"))
+    scene.add6("ip -f inet6 addr add 2001:db8::e/64 dev eth0 noprefixroute preferred_lft forever")
+    scene.announce6()
+    assert agent("start", **ON_ETH0_6).rc == 0
+
+
+@pytest.mark.parametrize("routes, address, word", [
+    ("proto kernel metric 256 pref medium", "2001:db8::1/64", ""),
+    ("proto kernel metric 256 pref medium", "2001:db8::1/64 noprefixroute", "noprefixroute "),
+    ("proto kernel metric 256 pref medium", "2001:db8::1/128", "noprefixroute "),
+    ("proto kernel metric 256 pref medium", "2001:db8:1::1/64", "noprefixroute "),
+    ("proto kernel metric 256 pref medium", "2001:db8::e/64", "noprefixroute "),
+    ("proto kernel metric 256 expires 9sec pref medium", "2001:db8::1/64", "noprefixroute "),
+    ("proto kernel metric 100 pref medium", "2001:db8::1/64", "noprefixroute "),
+    ("proto ra metric 256 pref medium", "2001:db8::1/64", "noprefixroute "),
+    ("metric 1024 pref medium", "2001:db8::1/64", "noprefixroute "),
+    ("via fe80::1 proto ra metric 100", "2001:db8::1/128", None)])
+def test_whose_route_it_is(fp, agent, scene, routes, address, word):
+    """That of the kernel for an address is laid anew by the kernel; any other would be lost."""
+    address, _, flag = address.partition(" ")
+    fp.query(SHOW6)
+    fp.query(EXACT6, "2001:db8::/64 %s\n" % routes)
+    if word is not None:                # one by way of a gateway is not on-link
+        fp.query(DEV6, "2: eth0    inet6 %s scope global %s\\       valid_lft forever\n"
+                 % (address, flag))
+    scene.add6("ip -f inet6 addr add 2001:db8::e/64 dev eth0 %spreferred_lft forever"
+               % (word or ""))
+    scene.announce6()
+    assert agent("start", **ON_ETH0_6).rc == 0
+
+
+@pytest.mark.parametrize("question", ["exact", "dev"])
+def test_a_route_that_cannot_be_told(fp, agent, question):
+    """Better no address than a route lost: 1, and nothing is left."""
+    fp.query(SHOW6)
+    fp.query(EXACT6, "2001:db8::/64 proto ra metric 100\n" if question == "dev" else "",
+             err="" if question == "dev" else "Cannot open netlink socket",
+             rc=0 if question == "dev" else 2)
+    if question == "dev":
+        fp.query(DEV6, err="Cannot open netlink socket", rc=2)
+    fp.query(SHOW6)
+    done = agent("start", **ON_ETH0_6)
+    assert done.rc == 1 and "Cannot open netlink socket" in done.reasons[0]
 
 
 def test_stop_by_two_at_once(fp, agent, captured):

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from ipaddr2_py import (clusterip, clusterip_iptables, clusterip_nft, clusterip_params,
-                        clusterip_rules, clusterip_share, clusterip_target, ocf, packets)
+                        clusterip_rules, clusterip_share, clusterip_target, files, ocf, packets)
 from ipaddr2_py.clusterip_share import Share
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "clusterip"
@@ -793,11 +793,11 @@ def test_lock_of_a_file_that_was_replaced_is_taken_anew(fp, shared, tmp_path, mo
     path = tmp_path / "rsctmp" / ("IPaddr2-CIP-" + VIP4)
     seen = []
 
-    def is_current(lock):
-        seen.append(lock.fd)
+    def is_current(fd, _path):
+        seen.append(fd)
         return len(seen) == 2
 
-    monkeypatch.setattr(clusterip, "is_current", is_current)
+    monkeypatch.setattr(files, "is_current", is_current)
     with clusterip.locked(shared()):
         assert len(seen) == 2
     assert not path.exists()

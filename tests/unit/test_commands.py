@@ -383,6 +383,19 @@ def test_a_program_that_cannot_be_started(monkeypatch, problem, what):
     assert commands.query(["true"]).rc == 0
 
 
+def test_memory_is_set_aside_for_taking_back(monkeypatch):
+    """From a change on, until a program cannot be started or what failed is taken back."""
+    commands.load_environment({"PATH": PATH})
+    for release in (waiting.use_spare_time, lambda: commands.query(["true"])):
+        commands.get_ready()
+        commands.get_ready()
+        assert [len(block) for block in waiting.reserve] == [waiting.RESERVE]
+        with monkeypatch.context() as patch:
+            patch.setattr(posix, "posix_spawn", fail_after(None, 0, OSError(12, "no memory")))
+            release()
+        assert not waiting.reserve
+
+
 def test_room_that_comes(monkeypatch):
     """What is short for a moment is waited for, descriptors of one's own are not."""
     commands.load_environment({"PATH": PATH})

@@ -36,6 +36,60 @@ def test_a_file_is_written_as_a_whole_or_not_at_all(fp, host, tmp_path, monkeypa
     assert not (tmp_path / "file").exists()
 
 
+def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("old")
+    beside = tmp_path / ("file.%d" % os.getpid())
+    beside.write_text("of a process that was killed")
+    seen = []
+    real = posix.write
+
+    def write(fd, data):
+        seen.append(path.read_text())
+        return real(fd, data[:1])       # as a disk that is nearly full may
+
+    monkeypatch.setattr(files.posix, "write", write)
+    mask = os.umask(0o777)
+    try:
+        files.replace_file(str(path), "new")
+    finally:
+        os.umask(mask)
+    assert path.read_text() == "new" and seen == ["old"] * 3
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("what", ["write", "rename"])
+def test_a_file_that_cannot_be_replaced_stays(tmp_path, monkeypatch, what):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fails(*_words):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.posix, what, fails)
+    with pytest.raises(OSError):
+        files.replace_file(str(path), "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_is_replaced_itself(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    for name in ("link", "link.%d" % os.getpid()):
+        (tmp_path / name).symlink_to("precious")
+    files.replace_file(str(tmp_path / "link"), "new")
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert not (tmp_path / "link").is_symlink() and (tmp_path / "link").read_text() == "new"
+
+
+def test_links_on_request(tmp_path):
+    (tmp_path / "there").write_text("text")
+    (tmp_path / "link").symlink_to("there")
+    assert files.read_file(str(tmp_path / "link")) == ""
+    assert files.read_file(str(tmp_path / "link"), links=True) == "text"
+
+
 def test_a_fifo_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError):
@@ -120,8 +174,9 @@ def test_a_lock_is_released_by_an_exception(tmp_path):
     for _ in range(2):
         with pytest.raises(KeyError):
             with files.lock(path):
+                assert os.stat(path).st_mode & 0o777 == 0o600
                 raise KeyError
-    assert os.stat(path).st_mode & 0o777 == 0o600
+        assert not os.path.exists(path)
 
 
 def test_waiting_has_an_end(fp, host, tmp_path):
@@ -133,6 +188,46 @@ def test_waiting_has_an_end(fp, host, tmp_path):
             with files.lock(path):
                 pass
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_waiting_for_so_many_seconds(fp, host, tmp_path, clock):
+    path = str(tmp_path / "lock")
+    waiting.set_deadline(1000)
+    with files.lock(path):
+        began = clock.monotonic()
+        with pytest.raises(TimeoutError, match="held by another process"):
+            with files.lock(path, 2.0):
+                pass
+        assert 2.0 <= clock.monotonic() - began < 2.1
+
+
+def test_a_file_that_was_removed_is_no_lock(tmp_path):
+    """Who has opened it is not to be alone with it, as a third may have made another file."""
+    path = str(tmp_path / "lock")
+    with open(path, "w", encoding="ascii") as file:
+        assert files.is_current(file.fileno(), path)
+        os.unlink(path)
+        assert not files.is_current(file.fileno(), path)
+        (tmp_path / "lock").write_text("of a third")
+        assert not files.is_current(file.fileno(), path)
+        os.unlink(path)
+        os.symlink("/dev/fd/%d" % file.fileno(), path)
+        assert not files.is_current(file.fileno(), path)
+
+
+def test_a_lock_whose_file_went_while_it_was_taken(fp, host, tmp_path, monkeypatch):
+    """The one that is had in the end is that of the file which is there."""
+    path, real = str(tmp_path / "lock"), files.fcntl.flock
+    waiting.set_deadline(5)
+
+    def flock(fd, operation):
+        if not os.path.exists(path + ".old"):
+            os.rename(path, path + ".old")      # the holder's last deed
+        return real(fd, operation)
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with files.lock(path) as lock:
+        assert os.fstat(lock.fd).st_ino == os.stat(path).st_ino != os.stat(path + ".old").st_ino
 
 
 def test_a_lock_ends_with_its_holder(tmp_path):

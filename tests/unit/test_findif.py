@@ -4,14 +4,40 @@
 import itertools
 import random
 
+import _socket
 import pytest
 
 from ipaddr2_py import addresses, findif
 from ipaddr2_py.findif import Route
 
+LINKS = "ip -o -d link show"
+
+
+def routes_of(text, family, nic=""):
+    """The routes in a text that may count, for the interface nic where given."""
+    return [route for route in findif.parse_routes(text, family)
+            if findif.may_count(route, family, nic)]
+
 
 def places(routes):
     return [(route.prefix, route.metric, route.nic) for route in routes]
+
+
+@pytest.fixture
+def kernel(host, captured):
+    """The kernel's numbers of the interfaces that were captured; those that are ports are port1,
+    port2 and b\\."""
+    numbers = {}
+    for line in captured("link-ports").splitlines():
+        number, name = line.split(": ")[:2]
+        numbers[name.split("@")[0]] = int(number)
+
+    def number(name):
+        if name not in numbers:
+            raise OSError("no interface with this name")
+        return numbers[name]
+
+    host.setattr(_socket, "if_nametoindex", number)
 
 
 # --- routes ----------------------------------------------------------------------------------
@@ -28,6 +54,7 @@ def places(routes):
     ("10.4.0.4", [(8, 0, "eth0"), (24, 10, "primary"), (24, 20, "metric")]),
     ("10.10.0.4", [(8, 0, "eth0"), (24, 0, "eth2")]),
     ("10.11.0.4", [(8, 0, "eth0"), (24, 0, "up"), (24, 0, "primary")]),
+    ("10.6.0.4", [(8, 0, "eth0"), (24, 0, "eth0"), (24, 0, "eth1")]),       # two next hops
     ("172.16.1.4", [(12, 0, "eth1")]),
     ("203.0.114.1", []),
 ])
@@ -69,10 +96,58 @@ def test_source_addresses(captured):
         ("eth1", "198.51.100.1"), ("eth1", "203.0.113.1")}
 
 
-@pytest.mark.parametrize("nic", ["", "eth0", "eth1"])
-def test_a_multipath_route_belongs_to_each_of_its_interfaces(captured, nic):
-    route = findif.best_route(findif.parse_routes(captured("route-inet-10.6.0.4"), "inet"), nic)
-    assert (route.prefix, nic or route.nic) == (24, nic or "eth0")
+def test_interfaces_whose_names_look_like_words(captured):
+    routes = findif.parse_routes(captured("route-inet-names"), "inet")
+    assert [(route.prefix, route.metric, route.nic, route.src, route.down)
+            for route in routes if route.line.startswith("10.20.")] == [
+        (16, 0, "nexthop", "", False), (16, 0, "via", "", False), (16, 0, "linkdown", "", False),
+        (24, 1, "nexthop", "192.0.2.1", False), (24, 2, "linkdown", "192.0.2.1", False),
+        (24, 4, "bridge_slave", "192.0.2.1", False), (24, 5, "a\\b", "192.0.2.1", False),
+        (24, 6, "b\\", "192.0.2.1", False)]
+
+
+def test_links_that_are_down(captured):
+    """Each next hop has marks of its own; an interface may be called like one."""
+    routes = findif.parse_routes(captured("route-inet-names"), "inet")
+    assert [(route.nic, route.down) for route in routes if route.line.startswith("10.22.")] == [
+        ("nexthop", False), ("dead", True), ("eth2", True)]
+    assert [route.nic for route in routes if route.down] == ["eth2", "dead", "eth2"]
+
+
+def test_who_laid_a_route(captured):
+    routes = findif.parse_routes(captured("route-inet6"), "inet6")
+    assert {(route.nic, route.metric, route.proto, route.expires) for route in routes
+            if route.proto not in ("", "kernel")} == {
+        ("eth0", 100, "ra", "1799sec"), ("eth1", 90, "static", "")}
+    assert {(route.nic, route.prefix, route.proto) for route in routes
+            if route.line.startswith("2001:db8::/")} == {
+        ("eth0", 64, "kernel"), ("eth1", 48, "")}
+
+
+@pytest.mark.parametrize("text, nic, expected", [
+    ("2001:db8::/64 proto ra metric 100 expires 55sec pref medium", "eth0",
+     ("eth0", 64, 100, "ra", "55sec")),
+    ("2001:db8::/64 proto kernel metric 256 pref medium", "a b", ("a b", 64, 256, "kernel", "")),
+    ("2001:db8::/64 dev eth1 metric 5", "eth0", ("eth1", 64, 5, "", ""))])
+def test_the_interface_that_was_asked_for_is_not_repeated(text, nic, expected):
+    """As `ip route list exact ... dev NIC` prints it."""
+    assert not findif.parse_routes(text, "inet6") or "dev" in text
+    route, = findif.parse_routes(text, "inet6", nic)
+    assert (route.nic, route.prefix, route.metric, route.proto, route.expires) == expected
+
+
+@pytest.mark.parametrize("words, expected", [
+    ("", [({}, [])]),
+    ("dev eth0", [({"dev": "eth0"}, [])]),
+    ("dev via via 192.0.2.254 onlink", [({"dev": "via", "via": "192.0.2.254"}, ["onlink"])]),
+    ("dev dev dev eth1", [({"dev": "dev"}, [])]),                   # the first one counts
+    ("scope link nexthop dev nexthop weight 1 nexthop dev e1 dead",
+     [({"scope": "link"}, []), ({"dev": "nexthop", "weight": "1"}, []), ({"dev": "e1"}, ["dead"])]),
+    ("dev linkdown metric 3 linkdown", [({"dev": "linkdown", "metric": "3"}, ["linkdown"])]),
+    ("mtu 1400 dev", [({}, ["mtu", "1400", "dev"])]),               # cut off
+])
+def test_route_parts(words, expected):
+    assert findif.route_parts(words.split()) == expected
 
 
 @pytest.mark.parametrize("text", ["", "\n", "192.0.2.0/24", "192.0.2.0/24 dev", "default dev eth0",
@@ -93,9 +168,16 @@ def test_lines_that_ip_does_not_print(text):
 def test_network_of_the_loopback(captured):
     route = findif.parse_local_network(captured("route-inet-local"))
     assert (route.prefix, route.nic, route.src) == (8, "lo", "127.0.0.1")
+    route = findif.parse_local_network("local 127.0.0.1 dev lo\nlocal 127.5.0.0/16 dev lo\n")
+    assert (route.prefix, route.nic, route.src) == (16, "lo", "")
 
 
 # --- the best one ----------------------------------------------------------------------------
+
+
+#: Where several interfaces have a route of the longest prefix.
+TIES = ("inet-192.0.2.50-24", "inet-10.2.4.4", "inet-10.2.4.4-static", "inet-10.4.0.4",
+        "inet-10.6.0.4", "inet-10.11.0.4", "inet6-1-1", "inet6-link-local", "inet6-metric")
 
 
 @pytest.mark.parametrize("address, nic, expected", [
@@ -112,35 +194,101 @@ def test_network_of_the_loopback(captured):
     ("inet-10.4.0.4", "", (24, "primary")),
     ("inet-10.4.0.4", "metric", (24, "metric")),
     ("inet-10.11.0.4", "", (24, "primary")),        # first in byte order
+    ("inet-10.6.0.4", "", (24, "eth0")),            # a multipath route is each interface's
+    ("inet-10.6.0.4", "eth1", (24, "eth1")),
+    ("inet-10.10.0.4", "", (24, "eth2")),           # no carrier, but the only one
     ("inet6-1", "", (64, "eth0")),
     ("inet6-1", "eth1", (48, "eth1")),
     ("inet6-70", "", (128, "eth1")),
     ("inet6-1-1", "", (64, "eth1")),
+    ("inet6-link-local", "", (64, "eth0")),
     ("inet6-link-local", "eth1", (64, "eth1")),
     ("inet6-metric", "", (64, "primary")),
     ("inet6-nic-via", "", (64, "via")),
     ("inet6-unreachable", "", None),
 ])
-def test_best_route(captured, address, nic, expected):
+def test_best_route(fp, kernel, captured, address, nic, expected):
     family = address.partition("-")[0]
-    route = findif.best_route(findif.parse_routes(captured("route-" + address), family), nic)
+    if nic == "" and address in TIES:
+        fp.query(LINKS, captured("link-ports"))
+    route = findif.best_route(routes_of(captured("route-" + address), family, nic))
     assert (route and (route.prefix, route.nic)) == expected
 
 
-def test_best_route_by_its_definition():
-    """Longest prefix, lowest metric, first line in byte order, whatever the order of the lines."""
-    routes = [Route(prefix, metric, nic, "", "%s %d %d" % (nic, prefix, metric))
-              for prefix, metric, nic in itertools.product((8, 24, 32), (0, 9, 10, 100),
-                                                           ("a", "b", "\u00e9", "\udcff"))]
+def test_best_route_by_its_definition(fp, kernel, captured):
+    """Longest prefix, a link that is up, no port, lowest metric, first line in byte order, whatever
+    the order of the lines."""
+    routes = [Route(prefix, metric, nic, "", "%s %d %s" % (line, prefix, nic), "", "", down)
+              for prefix, metric, nic, down, line in itertools.product(
+                  (8, 24), (0, 9, 10), ("eth0", "port1", "b\\", "gone"), (False, True),
+                  ("a", "\u00e9", "\udcff"))]
     expected = sorted(routes, key=lambda route: (
-        -route.prefix, route.metric, route.line.encode("utf-8", "surrogateescape")))
+        -route.prefix, route.down, route.nic in ("port1", "b\\"), route.metric,
+        route.line.encode("utf-8", "surrogateescape")))
     shuffled = routes[:]
     random.Random(2).shuffle(shuffled)
-    got = []
+    asked, got = 0, []
     while shuffled:
+        first = [route for route in shuffled if (-route.prefix, route.down) == min(
+            (-other.prefix, other.down) for other in shuffled)]
+        if len({route.nic for route in first}) > 1:     # not asked else
+            fp.query(LINKS, captured("link-ports"))
+            asked += 1
         got.append(findif.best_route(shuffled))
         shuffled.remove(got[-1])
-    assert [route.line for route in got] == [route.line for route in expected]
+    assert [vars_of(route) for route in got] == [vars_of(route) for route in expected]
+    assert 10 < asked < len(routes)
+
+
+def vars_of(route):
+    return [getattr(route, name) for name in Route.__slots__]
+
+
+@pytest.mark.parametrize("rc, hangs", [(1, False), (255, False), (0, True)])
+def test_ports_that_ip_does_not_tell_of(fp, kernel, captured, rc, hangs):
+    fp.query(LINKS, rc=rc, hangs=hangs)
+    with pytest.raises(findif.FindifError) as problem:
+        findif.best_route(routes_of(captured("route-inet-10.11.0.4"), "inet"))
+    assert problem.value.unreadable and problem.value.rc == 1
+
+
+def test_ports(captured):
+    """Bridge ports; none of them by an altname, an alias or a name of its own."""
+    assert findif.parse_ports(captured("link-ports")) == {12, 13, 19}
+
+
+def test_ports_of_a_bond_and_a_team_but_not_of_a_vrf(captured):
+    assert findif.parse_ports(captured("link-ports-typed")) == {31, 32}
+
+
+@pytest.mark.parametrize("text", ["", "\n", "garbage", "x: eth0: <UP>\\    bridge_slave state",
+                                  "2: eth0: <UP> bridge_slave", "2: eth0: <UP>\\ \\ "])
+def test_no_ports(text):
+    assert findif.parse_ports(text) == set()
+
+
+# --- which routes may count ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family, prefix, nic, asked, counts", [
+    ("inet", 24, "eth0", "", True), ("inet", 24, "eth0", "eth0", True),
+    ("inet", 24, "eth0", "eth1", False), ("inet", 24, "eth0", "eth", False),
+    ("inet", 32, "eth0", "", True), ("inet6", 128, "eth0", "", True),
+    ("inet", 32, "lo", "", False), ("inet", 32, "lo", "lo", True), ("inet", 31, "lo", "", True),
+    ("inet6", 128, "lo", "", False), ("inet6", 128, "lo", "lo", True),
+    ("inet6", 127, "lo", "", True),
+    ("inet", 32, "eth1", "", False), ("inet", 32, "eth1", "eth1", True),    # without ARP
+    ("inet", 31, "eth1", "", True), ("inet6", 128, "eth1", "", False),
+    ("inet6", 64, "eth1", "", True),
+    ("inet", 32, "gone", "", True),
+    ("inet", 1, "eth0", "", False), ("inet", 1, "eth0", "eth0", True),
+    ("inet", 2, "eth0", "", True),
+    ("inet6", 1, "eth0", "", False), ("inet6", 2, "eth0", "", False),
+    ("inet6", 3, "eth0", "", False), ("inet6", 3, "eth0", "eth0", True),
+    ("inet6", 4, "eth0", "", True)])
+def test_which_routes_may_count(flags, family, prefix, nic, asked, counts):
+    flags["eth1"] = 0x1043 | addresses.IFF_NOARP
+    assert findif.may_count(Route(prefix, 0, nic), family, asked) is counts
 
 
 # --- broadcast -------------------------------------------------------------------------------
@@ -157,9 +305,18 @@ def test_best_route_by_its_definition():
     ("eth1", "10.1.0.9", "", ""),                       # addresses with peers
     ("eth1", "198.51.100.9", "", "198.51.100.255"),     # an address with a metric
     ("eth1", "10.2.3.4", "", ""),
+    ("ens160", "192.0.2.50", "", ""),
 ])
 def test_broadcast(captured, nic, ip, src, expected):
-    assert findif.parse_broadcast(captured("addr-inet-" + nic), ip, src) == expected
+    text = "" if nic == "ens160" else captured("addr-inet-" + nic)
+    assert findif.parse_broadcast(text, ip, src) == expected
+
+
+@pytest.mark.parametrize("prefix, expected", [
+    (16, ""), (23, ""), (24, "192.0.2.255"), (25, "192.0.2.127"), (32, "192.0.2.127")])
+def test_broadcast_of_a_longer_network_is_another(captured, prefix, expected):
+    """Where the VIP's own prefix is the shorter one, that network's end is not its own."""
+    assert findif.parse_broadcast(captured("addr-inet-eth0"), "192.0.2.50", "", prefix) == expected
 
 
 # --- texts -----------------------------------------------------------------------------------
@@ -200,6 +357,7 @@ def test_conversion_is_told(fp, host, tmp_path, netmask, converted, level):
 
 @pytest.mark.parametrize("text, good", [
     ("192.0.2.10", True), ("1.0.0.0", True), ("223.255.255.255", True), ("127.0.0.3", True),
+    ("240.0.0.5", True), ("255.255.255.254", True), ("239.255.255.255", False),
     ("0.0.0.1", False), ("224.0.0.1", False), ("255.255.255.255", False), ("192.0.2.256", False),
     ("192.0.2.050", False), ("192.0.2.00", False), ("192.0.2", False), ("192.0.2.10.1", False),
     ("192.0.2.10/24", False), (" 192.0.2.10", False), ("192.0.2.10 ", False), ("", False),
@@ -222,6 +380,19 @@ def test_ipcheck_ipv6(text, good):
     assert findif.ipcheck_ipv6(text) is good
 
 
+@pytest.mark.parametrize("ip, mandatory", [
+    ("fe80::1", True), ("febf:ffff::1", True), ("fec0::50", False), ("feff::1", False),
+    ("fe7f::1", False), ("fd80::1", False), ("2001:fe80::1", False)])
+def test_nic_is_mandatory_for_link_local_addresses(host, ip, mandatory):
+    findif.check_params("inet6", ip, "eth0", "", "")
+    if not mandatory:
+        findif.check_params("inet6", ip, "", "", "")
+        return
+    with pytest.raises(findif.FindifError) as problem:
+        findif.check_params("inet6", ip, "", "", "")
+    assert problem.value.rc == 6 and problem.value.reason.startswith("nic [] is empty")
+
+
 # --- by way of commands ----------------------------------------------------------------------
 
 
@@ -239,10 +410,16 @@ def test_ipcheck_ipv6(text, good):
     ("inet6", "2001:db8::1", "", "", "", "match 2001:db8::1", "inet6-1", ("eth0", 64, "")),
     ("inet6", "2001:db8::1", "", "64", "ra", "match 2001:db8::1/64 proto ra", "inet6-1",
      ("eth0", 64, "")),
+    ("inet6", "2001:db8::1", "", "128", "", "match 2001:db8::1/128", "inet6-1", ("eth0", 128, "")),
+    ("inet6", "2001:db8::1", "", "116", "", "match 2001:db8::1/116", "inet6-1", ("eth0", 116, "")),
+    ("inet6", "2001:db8::1", "", "48", "", "match 2001:db8::1/48", "inet6-1-48", ("eth1", 48, "")),
     ("inet6", "2001:db8::70", "", "", "", "match 2001:db8::70", "inet6-70", ("eth1", 128, "")),
     ("inet6", "fe80::9", "eth1", "", "", "match fe80::9", "inet6-link-local", ("eth1", 64, "")),
 ])
-def test_findif(fp, captured, family, ip, nic, netmask, proto, argv, captured_as, expected):
+def test_findif(fp, kernel, captured, family, ip, nic, netmask, proto, argv, captured_as,
+                expected):
+    if captured_as in TIES and not nic:
+        fp.query(LINKS, captured("link-ports"))
     fp.query("ip -o -f %s route list %s" % (family, argv), captured("route-" + captured_as))
     route = findif.findif(family, ip, nic, netmask, proto)
     assert (route.nic, route.prefix, route.src) == expected
@@ -260,7 +437,7 @@ def test_nic_and_netmask_need_no_route(fp, family, netmask, prefix):
     ("inet", "192.0.2.1", "eth1", "", "match 192.0.2.1 scope link", "inet-192.0.2.1"),
     ("inet6", "2001:db8:1:2::9", "", "", "match 2001:db8:1:2::9", "inet6-via"),
     ("inet6", "2001:db8:a::9", "", "", "match 2001:db8:a::9", "inet6-unreachable"),
-    ("inet6", "2001:db8::1", "", "63", "match 2001:db8::1/63", "inet6-1"),
+    ("inet6", "2001:db8::1", "", "47", "match 2001:db8::1/47", "inet6-1-47"),
 ])
 def test_findif_finds_nothing(fp, captured, family, ip, nic, netmask, argv, captured_as):
     fp.query("ip -o -f %s route list %s" % (family, argv), captured("route-" + captured_as))
@@ -290,24 +467,57 @@ def test_find_broadcast(fp, captured):
     assert findif.find_broadcast("eth0", "192.0.2.50", "192.0.2.1") == "192.0.2.255"
 
 
-@pytest.mark.parametrize("given, name", [
-    ("eth0", "eth0"), ("up", "up"), ("primary", "primary"), ("uplink", "eth1"), ("eth9", ""),
-    ("", ""), ("-a", ""), ("eth0 ", ""), ("eth\0", ""), ("\udcff", "")])
-def test_names_that_the_kernel_settles(fp, host, given, name):
-    assert findif.resolve_nic(given) == name
+@pytest.mark.parametrize("held, expected", [
+    ([], ("primary", 24)),                              # the order among routes
+    ([("up", 24, "")], ("up", 24)),                     # where the address is is its place
+    ([("up", 25, "")], ("primary", 24)),
+    ([("up", 24, "192.0.2.9")], ("primary", 24)),
+    ([("eth9", 24, "")], ("primary", 24)),
+    ([("eth0", 8, ""), ("eth9", 24, "")], ("eth0", 8)),
+    ([("eth0", 8, ""), ("up", 24, "")], ("up", 24)),
+    ([("up", 24, ""), ("primary", 24, "")], ("primary", 24))])
+def test_where_the_address_is_already(fp, kernel, captured, held, expected):
+    fp.query("ip -o -f inet route list match 10.11.0.4 scope link",
+             captured("route-inet-10.11.0.4"))
+    # There is nothing to choose where it is on one interface alone.
+    if len({(nic, prefix) for nic, prefix, peer in held if (nic, prefix, peer) in (
+            ("up", 24, ""), ("primary", 24, ""), ("eth0", 8, ""))}) != 1 and \
+            ("eth0", 8, "") not in held:
+        fp.query(LINKS, captured("link-ports"))
+    found = [addresses.Held(0, nic, "10.11.0.4", peer, prefix, "", [])
+             for nic, prefix, peer in held]
+    route = findif.findif("inet", "10.11.0.4", "", "", "", found)
+    assert (route.nic, route.prefix) == expected
 
 
-@pytest.mark.parametrize("text, rc, name", [
-    ("link-altname", 0, "eth1"), ("link-eth0.5", 0, "eth0.5")])
-def test_long_altnames_take_a_command(fp, host, captured, text, rc, name):
-    fp.query("ip link show dev enp0s31f6-at-the-back", captured(text), rc=rc)
-    assert findif.resolve_nic("enp0s31f6-at-the-back") == name
+def test_where_the_address_is_by_the_prefix_asked_for(fp, kernel, captured):
+    held = [addresses.Held(4, "up", "10.11.0.4", "", 28, "", [])]
+    fp.query("ip -o -f inet route list match 10.11.0.4/28 scope link",
+             captured("route-inet-10.11.0.4"))
+    route = findif.findif("inet", "10.11.0.4", "", "28", "", held)
+    assert (route.nic, route.prefix) == ("up", 28)
+
+
+@pytest.mark.parametrize("given, found", [
+    ("eth0", (2, "eth0")), ("up", (4, "up")), ("primary", (5, "primary")), ("uplink", (3, "eth1")),
+    ("eth9", (0, "")), ("", (0, "")), ("-a", (0, "")), ("eth0 ", (0, "")), ("eth\0", (0, "")),
+    ("\udcff", (0, ""))])
+def test_names_that_the_kernel_settles(fp, host, given, found):
+    assert findif.resolve_nic(given) == found
+
+
+@pytest.mark.parametrize("text, found", [
+    ("link-altname", (3, "eth1")),
+    ("link-eth0.5", (10, "eth0.5"))])       # it has gone since: by what `ip` printed
+def test_long_altnames_take_a_command(fp, host, captured, text, found):
+    fp.query("ip link show dev enp0s31f6-at-the-back", captured(text))
+    assert findif.resolve_nic("enp0s31f6-at-the-back") == found
 
 
 def test_a_long_name_that_nobody_has(fp, host, captured):
     fp.query("ip link show dev enp0s31f6-at-the-back", rc=1,
              err='Device "enp0s31f6-at-the-back" does not exist.\n')
-    assert findif.resolve_nic("enp0s31f6-at-the-back") == ""
+    assert findif.resolve_nic("enp0s31f6-at-the-back") == (0, "")
 
 
 @pytest.mark.parametrize("rc, text", [
@@ -320,7 +530,7 @@ def test_a_long_name_where_ip_fails(fp, host, rc, text):
 
 
 def test_a_long_option_is_no_name(fp, host):
-    assert findif.resolve_nic("-enp0s31f6-at-the-back") == ""
+    assert findif.resolve_nic("-enp0s31f6-at-the-back") == (0, "")
 
 
 @pytest.mark.parametrize("rc, err, known", [

@@ -24,18 +24,20 @@ FLOORS = [
     {"ahead", "log"},
     {"ocf", "provider", "announce_cli"},
     {"addresses", "files", "trace"},
-    {"interface", "pidfile", "dad", "lookout"},
-    {"findif", "announce"},
-    {"vip"},
+    {"findif", "pidfile", "place", "dad", "lookout"},
+    {"promotion"},
+    {"interface"},
+    {"announce", "vip"},
     {"namespace", "clusterip"},
-    {"start", "stop"},
+    {"stop"},
+    {"start"},
     {"agent"},
 ]
 
 #: What monitor, status and probe may load beyond what `python3 -IS` has loaded.
 HOT = {"ipaddr2_py"} | {"ipaddr2_py." + name for name in (
     "agent", "vip", "findif", "addresses", "ocf", "ahead", "commands", "waiting",
-    "environment", "params", "signals")}
+    "environment", "params", "place", "signals")}
 SMALL = {"_socket", "select", "fcntl", "syslog", "errno", "gc"}
 
 
@@ -117,9 +119,9 @@ def test_who_ends_processes(path):
 
 @pytest.mark.parametrize("path", list(MODULES.values()) + PROGRAMS, ids=lambda path: path.name)
 def test_rooms_are_small(path):
-    """Lines that are not empty: about 300 to a module, 40 to a function."""
+    """Lines that are not empty: 350 to a module, 45 to a function."""
     lines = path.read_text("utf-8").splitlines()
-    assert sum(bool(line) for line in lines) <= 320
+    assert sum(bool(line) for line in lines) <= 350
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef):
             inside = lines[node.lineno - 1:node.end_lineno]

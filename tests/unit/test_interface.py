@@ -5,6 +5,7 @@ import pytest
 
 from ipaddr2_py import addresses, commands, interface, params
 from ipaddr2_py.addresses import Unreadable
+from tests.unit.scenes import ADD4, SHOW4, UP
 
 
 def values(**given):
@@ -85,12 +86,51 @@ def test_a_failing_ip_is_not_taken_for_nothing(fp, result, words):
 
 @pytest.mark.parametrize("family, address, ip, places", [
     ("inet", "3", "192.0.2.3", [("lo", 32), ("eth0", 32)]),
-    ("inet", "peer", "10.1.0.1", []), ("inet", "none", "192.0.2.99", []),
+    ("inet", "peer", "10.1.0.1", [("eth1", 32)]), ("inet", "none", "192.0.2.99", []),
     ("inet6", "1", "2001:db8::1", [("eth0", 64)])])
 def test_held_addresses(fp, captured, family, address, ip, places):
-    fp.query("ip -o -f %s addr show to %s" % (family, ip),
-             captured("addr-%s-to-%s" % (family, address)))
+    for _ in range(2):
+        fp.query("ip -o -f %s addr show to %s" % (family, ip),
+                 captured("addr-%s-to-%s" % (family, address)))
     assert [(one.nic, one.prefix) for one in addresses.held_addresses(family, ip)] == places
+    # What start adds has no peer.
+    assert interface.find_interface(family, ip, 32) == [
+        nic for nic, prefix in places if prefix == 32 and address != "peer"]
+
+
+def test_words_of_addr_delete(fp, host):
+    """The kernel knows an IPv4 address with a peer by both, an IPv6 one by its own alone."""
+    fp.run("ip -f inet addr delete 192.0.2.9/24 dev eth0")
+    fp.run("ip -f inet addr delete 192.0.2.9 peer 192.0.2.254/32 dev eth0", rc=2)
+    fp.run("ip -f inet6 addr delete 2001:db8::9/64 dev eth0")
+    fp.run("ip -f inet6 addr delete 2001:db8::9/128 dev eth0")
+    assert interface.delete_address("inet", "192.0.2.9", 24, "eth0") == 0
+    assert interface.delete_address("inet", "192.0.2.9", 32, "eth0", "192.0.2.254") == 2
+    assert interface.delete_address("inet6", "2001:db8::9", 64, "eth0") == 0
+    assert interface.delete_address("inet6", "2001:db8::9", 128, "eth0", "2001:db8::8") == 0
+
+
+@pytest.mark.parametrize("rc, out, seen, up, told", [
+    (0, "", True, 0, ""),
+    (0, "", True, 2, "RTNETLINK answers: no"),
+    (0, "", False, 0, "%s succeeded, but the address is not there"),
+    (2, "RTNETLINK answers: Permission denied", False, None,
+     "RTNETLINK answers: Permission denied"),
+    (2, "RTNETLINK answers: File exists", True, None, ""),      # somebody else was faster
+    (255, "", False, None, "command failed with 255: %s"),
+    (127, "", False, None, "command not found: %s")])
+def test_why_an_addition_failed(fp, host, scene, tmp_path, rc, out, seen, up, told):
+    fp.run(ADD4, out=out, rc=rc)
+    fp.query(SHOW4, scene.here if seen else "")
+    if up is not None:
+        fp.run(UP, out="RTNETLINK answers: no" if up else "", rc=up)
+    undo = []
+    found = interface.add_interface("inet", "192.0.2.10", 25, "192.0.2.127", "eth0", "", values(),
+                                    undo)
+    assert found == (told % ADD4 if "%" in told else told)
+    # One that refused added nothing; one that was cut off may have.
+    assert len(undo) == (rc == 0 or rc > 125)
+    assert not found or found in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize("rc, collides", [(0, False), (1, True), (2, False), (127, False)])

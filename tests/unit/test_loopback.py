@@ -65,6 +65,7 @@ def test_a_start_that_fails_restores_it(fp, agent, begin, on_lo, note):
     fp.run(RESTORE)
     fp.query(SHOW, on_lo)
     fp.run("ip link set dev lo up")
+    fp.query(SHOW, on_lo)
     assert agent("start", **GIVEN).rc == 1
     assert not note.exists()
 

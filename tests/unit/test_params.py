@@ -64,9 +64,10 @@ def test_set_but_empty_stays_empty(name):
 
 
 @pytest.mark.parametrize("name", [name for name, _, _ in SPECIFIED])
-def test_a_value_is_taken_as_it_is(name):
-    values = params.read({"OCF_RESKEY_" + name: " a b\n"})
-    assert values[name] == " a b\n"
+@pytest.mark.parametrize("value", [" a b\n", "a b", "\t\n a b", "a b\u00a0"])
+def test_white_space_around_a_value_is_no_part_of_it(name, value):
+    values = params.read({"OCF_RESKEY_" + name: value})
+    assert values[name] == "a b"
     assert {n: v for n, v in values.items() if n != name} == {
         n: d or "" for n, _, d in SPECIFIED if n != name}
 
@@ -76,6 +77,8 @@ def test_a_value_is_taken_as_it_is(name):
     ({"netmask": "24", "cidr_netmask": ""}, "24"),
     ({"netmask": "24", "cidr_netmask": "25"}, "25"),
     ({"netmask": ""}, ""),
+    ({"netmask": " 24\n"}, "24"),
+    ({"netmask": "24", "cidr_netmask": " "}, "24"),
 ])
 def test_the_former_name_netmask(environ, prefix):
     values = params.read({"OCF_RESKEY_" + name: value for name, value in environ.items()})

@@ -3,39 +3,44 @@
 
 import pytest
 
-from tests.unit.scenes import DELETE4, DELETE6, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
+from ipaddr2_py import ocf, params, vip
+from tests.unit.scenes import DELETE4, DELETE6, ON_ETH0, ON_ETH0_6, ROUTE4, SHOW4, SHOW6
 
 LONG = "9" * 30
 
 #: Parameter and values that are wrong in any family.
 ANYWHERE = {
-    "nic": ("eth9", "eth0 ", "-eth0", "eth0;id", "eth0 eth1", "a\tb", "enp0s31f6 in the back"),
-    "cidr_netmask": ("0", "129", "x", "-1", "24 ", "1.2.3", "0x18", "+24", LONG, "24.0", "\u0662"),
+    "nic": ("eth9", "-eth0", "eth0;id", "eth0 eth1", "a\tb", "enp0s31f6 in the back"),
+    "cidr_netmask": ("0", "129", "x", "-1", "2 4", "1.2.3", "0x18", "+24", LONG, "24.0", "\u0662"),
     "iflabel": ("averylonglabel", "a b", "-x", "\u00e4\u00f6\u00fc\u00df\u00e9\u00e9"),
     "mac": ("x", "01:00:5e:00:01", "01:00:5e:00:01:02:03", "zz:zz:zz:zz:zz:zz", "1:::::"),
-    "arp_interval": ("0", "-1", "x", "", "1.5", " 200", "2e2", LONG, "\u0662"),
-    "arp_count": ("0", "-1", "x", "", "1.5", "5 ", "0x5", LONG),
+    "arp_interval": ("0", "-1", "x", "", "1.5", "2 00", "2e2", LONG, "\u0662"),
+    "arp_count": ("0", "-1", "x", "", "1.5", "5 5", "0x5", LONG),
     "arp_count_refresh": ("x", "-1", "1.5", LONG),
     "arp_repeat_after": ("x", "-1", "1.5", LONG),
     "metric": ("x", "-1", "1.5", "4294967296", LONG),
-    "arp_sender": ("arping", "x", "send_arp ", "-x"),
+    "arp_sender": ("arping", "x", "send_arp send_arp", "-x"),
     "preferred_lft": ("",),
     "proto": ("-x", "a b"),
 }
 #: The same for IPv4 and IPv6.
 IPV4 = {
     "ip": ("192.0.2.256", "192.0.2.050", "224.0.0.1", "0.0.0.0", "255.255.255.255", "192.0.2.10/25",
-           "192.0.2.10 ", "-192.0.2.10", "192.0.2", "host", "192.0.2.10 eth0"),
+           "-192.0.2.10", "192.0.2", "host", "192.0.2.10 eth0"),
     "cidr_netmask": ("33", "255.0.255.0", "255.255.255.256"),
-    "broadcast": ("x", "192.0.2", "192.0.2.256", "192.0.2.127 ", "++", "-x", "0.0.0.0", "::1"),
+    "broadcast": ("x", "192.0.2", "192.0.2.256", "192.0.2.127 0", "++", "-x", "0.0.0.0", "::1"),
     "lvs_ipv6_addrlabel": ("true",),
 }
 IPV6 = {
-    "ip": (":::", "::", "ff02::1", "2001:db8::e/64", "2001:db8::e ", "2001:db8::e%eth0", "-::1",
+    "ip": (":::", "::", "ff02::1", "2001:db8::e/64", "2001:db8:: e", "2001:db8::e%eth0", "-::1",
            "::ffff:192.0.2.1", "2001:db8::g", "1:2:3:4:5:6:7:8:9"),
     "lvs_support": ("true", "1", "ja"),
     "preferred_lft": ("1 2", "-1"),
 }
+
+
+#: What is refused before it is looked where the address is.
+EARLY = ("ip", "nic", "cidr_netmask", "broadcast", "proto", "lvs_support", "lvs_ipv6_addrlabel")
 
 
 def cases():
@@ -49,8 +54,11 @@ def cases():
 
 
 @pytest.mark.parametrize("good, name, value", list(cases()))
-def test_bad_values_are_refused(agent, good, name, value):
+def test_bad_values_are_refused(fp, agent, good, name, value):
     for action in ("start", "validate-all"):
+        if action == "start" and name not in EARLY and (name, value) not in (
+                ("iflabel", "a b"), ("iflabel", "-x")):
+            fp.query(SHOW4 if good is ON_ETH0 else SHOW6)
         done = agent(action, **dict(good, **{name: value}))
         assert done.rc == 6, (action, done)
         assert len(done.reasons) == 1
@@ -72,9 +80,9 @@ def test_no_optional_value_stops_a_stop(fp, agent, scene, good, name, value):
 
 @pytest.mark.parametrize("good, name, value", [
     case for case in cases() if case[1] in ("ip", "nic")])
-def test_stop_has_nothing_to_do_for_what_cannot_be(fp, agent, good, name, value):
-    if len(value) > 15 and name == "nic":
-        fp.query(["ip", "link", "show", "dev", value], err="does not exist", rc=1)
+def test_stop_has_nothing_to_do_for_what_cannot_be(fp, agent, scene, good, name, value):
+    if name == "nic":
+        fp.query(SHOW4, scene.here)
     if value in ("224.0.0.1", "0.0.0.0", "255.255.255.255"):        # spelled like one
         fp.query("ip -o -f inet addr show to " + value)
     if value in ("::", "ff02::1", "::ffff:192.0.2.1"):
@@ -109,16 +117,18 @@ def test_stop_takes_a_prefix_length_that_cannot_be_for_none(fp, agent, scene, va
     (dict(ON_ETH0, CRM_meta_clone_max="0"), {}, "clone_max"),
     (dict(ON_ETH0, CRM_meta_clone_max="x"), {}, "clone_max"),
     (dict(ON_ETH0, CRM_meta_clone_max="-2"), {}, "clone_max"),
+    (dict(ON_ETH0, CRM_meta_clone="x"), {}, "clone"),
+    (dict(ON_ETH0, CRM_meta_clone_max="2", CRM_meta_clone="-1"), {}, "clone"),
     ({"ip": "fe80::1", "cidr_netmask": "64"}, {}, "nic"),
     ({"ip": "febf::1"}, {}, "nic"),
     ({"ip": "192.0.2.10", "nic": ":web"}, {}, "nic"),
 ])
 def test_values_that_do_not_go_together(fp, agent, captured, given, env, word):
-    if given.get("nic") == ":web":
-        fp.keep_last_process(True)
     for action in ("start", "validate-all"):
         if given.get("nic") == ":web":
-            fp.query("ip -o -f inet route list match 192.0.2.10 scope link")
+            fp.query(ROUTE4)
+        if action == "start" and (given.get("nic") == ":web" or word == "unique_clone_address"):
+            fp.query(SHOW4)
         done = agent(action, env=env, **given)
         assert done.rc == (1 if given.get("nic") == ":web" else 6)
         assert word in done.reasons[0]
@@ -131,7 +141,12 @@ def test_values_that_do_not_go_together(fp, agent, captured, given, env, word):
     ("cidr_netmask", "32"), ("cidr_netmask", "1"), ("nic", "uplink"), ("nic", "up"),
     ("nic", "primary"), ("nic", "eth0:web"), ("send_arp_opts", "-A -x"), ("arp_bg", "perhaps"),
     ("preferred_lft", "1 2"), ("lvs_ipv6_addrlabel_value", "x"), ("arp_sender", "builtin"),
-    ("run_arping", "y"), ("proto", "kernel"), ("ip", "127.0.0.3"), ("ip", "1.0.0.0")])
+    ("run_arping", "y"), ("proto", "kernel"), ("ip", "127.0.0.3"), ("ip", "1.0.0.0"),
+    ("ip", "240.0.0.5"), ("ip", "192.0.2.10 "), ("ip", "\t192.0.2.10\n"), ("nic", "eth0 "),
+    ("nic", " uplink"), ("cidr_netmask", "24 "), ("cidr_netmask", " 255.255.0.0 "),
+    ("arp_interval", " 200"), ("arp_interval", "00200"), ("arp_count", "5 "),
+    ("arp_sender", "send_arp "), ("broadcast", "192.0.2.127 "), ("iflabel", " web "),
+    ("mac", " 01:00:5e:00:01:02"), ("proto", " kernel\n"), ("metric", "007"), ("metric", " 7 ")])
 def test_good_values(agent, name, value):
     assert agent("validate-all", **dict(ON_ETH0, **{name: value})).rc == 0
 
@@ -142,7 +157,8 @@ def test_good_ipv6_addresses(agent, value):
     assert agent("validate-all", **dict(ON_ETH0_6, ip=value)).rc == 0
 
 
-@pytest.mark.parametrize("given", [{"broadcast": "x"}, {"iflabel": "web"}, {"cidr_netmask": "128"}])
+@pytest.mark.parametrize("given", [{"broadcast": "x"}, {"iflabel": "web"}, {"cidr_netmask": "128"},
+                                   {"lvs_ipv6_addrlabel_value": "x"}])
 def test_what_ipv6_does_without(agent, given):
     done = agent("validate-all", **dict(ON_ETH0_6, **given))
     assert done.rc == 0
@@ -169,6 +185,123 @@ def test_what_monitor_does_not_look_at(fp, agent, scene, action, rc, given):
 @pytest.mark.parametrize("given", [
     {"arp_count": "0"}, {"arp_interval": "x"}, {"preferred_lft": ""}, {"iflabel": "averylonglabel"},
     {"arp_sender": "x"}])
-def test_what_monitor_refuses_as_the_shell_agent_does(agent, given):
+def test_what_monitor_refuses_as_the_shell_agent_does(fp, agent, given):
     for action in ("monitor", "status", "probe"):
+        fp.query(SHOW4)
         assert agent(action, **dict(ON_ETH0, **given)).rc == 6
+
+
+# --- words that a command would take for more ------------------------------------------------
+
+BAD_WORDS = ("a b", "-x", "a\tb", "a\nb", "a\u2003b", "-", "--")
+
+
+@pytest.mark.parametrize("name", ["ip", "nic", "cidr_netmask"])
+@pytest.mark.parametrize("value", BAD_WORDS)
+@pytest.mark.parametrize("action, rc", [("probe", 7), ("monitor", 1), ("status", 1)])
+def test_nothing_is_found_by_words(agent, name, value, action, rc):
+    """Not 6, which a probe would ban the resource by: as where no route tells."""
+    done = agent(action, **dict(ON_ETH0, **{name: value}))
+    assert (done.rc, done.out) == (rc, "")
+    assert len(done.reasons) == (rc == 1)
+    assert rc == 7 or name in done.reasons[0].split() and value.split()[0] in done.reasons[0]
+
+
+@pytest.mark.parametrize("action", ["probe", "monitor", "status"])
+@pytest.mark.parametrize("good", [ON_ETH0, ON_ETH0_6])
+@pytest.mark.parametrize("value", BAD_WORDS)
+def test_other_words_do_not_matter_to_a_monitor(fp, agent, scene, good, value, action):
+    """All of them at once, so that each is passed over."""
+    names = {one.name for one in params.TABLE} - {
+        "ip", "nic", "cidr_netmask", "network_namespace"}
+    fp.query(*((SHOW4, scene.here) if good is ON_ETH0 else (SHOW6, scene.here6)))
+    done = agent(action, **dict({name: value for name in names}, **good))
+    assert (done.rc, done.reasons) == (0, [])
+
+
+@pytest.mark.parametrize("action", ["monitor", "start", "validate-all"])
+def test_refuse_bad_words_leaves_good_ones(host, action):
+    values = dict(params.read({}), ip="192.0.2.10", nic="eth0", broadcast="-", iflabel="web",
+                  send_arp_opts="-A -x", mac="")
+    before = dict(values)
+    vip.refuse_bad_words(action, values)
+    assert values == before
+
+
+def test_a_bad_word_gives_way_to_the_default(host):
+    values = dict(params.read({}), arp_interval="2 00", arp_sender="-x", broadcast="--",
+                  preferred_lft="1 2")
+    vip.refuse_bad_words("monitor", values)
+    assert values == params.read({})
+
+
+@pytest.mark.parametrize("name", ["ip", "nic", "cidr_netmask", "iflabel", "proto"])
+def test_a_start_refuses_them(fp, host, name):
+    for value in BAD_WORDS:
+        with pytest.raises(ocf.OcfExit) as leaving:
+            vip.refuse_bad_words("start", dict(params.read({}), **{name: value}))
+        assert leaving.value.rc == 6
+
+
+# --- numbers with zeros in front -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given, words", [
+    ({"metric": "007"}, "metric 7"), ({"metric": "0"}, "metric 0"),
+    ({"metric": "010"}, "metric 10")])          # an octal number to `ip`, were it passed on
+def test_zeros_in_front(fp, agent, scene, given, words):
+    scene.look()
+    scene.add("ip -f inet addr add 192.0.2.10/25 brd 192.0.2.127 dev eth0 " + words)
+    scene.announce()
+    assert agent("start", **dict(ON_ETH0, cidr_netmask="025", **given)).rc == 0
+
+
+@pytest.mark.parametrize("netmask, rc", [("025", 0), ("24", 7), ("024", 7), ("0025", 7)])
+def test_zeros_in_front_of_a_prefix_length(fp, agent, scene, netmask, rc):
+    fp.query(SHOW4, scene.here)
+    assert agent("monitor", **dict(ON_ETH0, cidr_netmask=netmask)).rc == rc
+
+
+def test_zeros_in_front_for_ipv6(fp, agent, scene):
+    scene.look6()
+    fp.run("ip addrlabel add prefix 2001:db8::e label 99")
+    scene.add6("ip -f inet6 addr add 2001:db8::e/64 dev eth0 preferred_lft 30 metric 8")
+    scene.announce6()
+    assert agent("start", lvs_ipv6_addrlabel="true", lvs_ipv6_addrlabel_value="099",
+                 preferred_lft="0030", metric="08", **dict(ON_ETH0_6, cidr_netmask="064")).rc == 0
+
+
+@pytest.mark.parametrize("number, total", [("x", "1"), ("0", "x"), ("-1", "2")])
+def test_stop_does_without_good_numbers_of_clones(fp, agent, scene, number, total):
+    fp.query(SHOW4, scene.here)
+    fp.run(DELETE4)
+    fp.query(SHOW4)
+    env = {"OCF_RESKEY_CRM_meta_clone_max": total, "OCF_RESKEY_CRM_meta_clone": number}
+    assert agent("stop", env=env, **ON_ETH0).rc == 0
+
+
+# --- clones ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given, env, shared, warned", [
+    ({}, {}, 0, False),
+    ({}, {"CRM_meta_clone_max": "1", "CRM_meta_clone": "3"}, 0, False),
+    ({}, {"CRM_meta_clone_max": "2", "CRM_meta_clone": "1"}, 2, True),
+    ({}, {"CRM_meta_clone_max": "2"}, 1, True),
+    ({}, {"CRM_meta_clone_max": "2", "CRM_meta_globally_unique": "true"}, 1, False),
+    ({}, {"CRM_meta_clone_max": "2", "CRM_meta_globally_unique": "false"}, 1, True),
+    ({"nic": "lo"}, {"CRM_meta_clone_max": "2", "CRM_meta_globally_unique": "false"}, 0, False),
+    ({"nic": "lo"}, {"CRM_meta_clone_max": "2", "CRM_meta_globally_unique": "true"}, 1, False),
+    ({"nic": "lo"}, {"CRM_meta_clone_max": "2", "CRM_meta_globally_unique": ""}, 1, True),
+    ({"nic": "lo"}, {"CRM_meta_clone_max": "2"}, 1, True),
+    ({"nic": "lo1"}, {"CRM_meta_clone_max": "2", "CRM_meta_globally_unique": "false"}, 1, True),
+    ({"unique_clone_address": "true"}, {"CRM_meta_clone_max": "2"}, 0, False)])
+def test_who_shares(fp, make_vip, tmp_path, given, env, shared, warned):
+    for name, value in env.items():
+        vip.ENV["OCF_RESKEY_" + name] = value
+    made = make_vip(**given)
+    made.params["nic"] = given.get("nic", "eth0")
+    vip.clone_settings(made)
+    assert made.bucket == shared
+    log = tmp_path / "log"
+    assert (log.exists() and "globally-unique=true" in log.read_text()) is warned
