@@ -115,6 +115,23 @@ def moved_as_noted(step):
     return bool(gone) and all(nic == old for nic, _ in gone)
 
 
+def own(step):
+    """The interfaces where the virtual address belongs."""
+    return {step.nic} if step.nic else {
+        nic for nic, _ in routes.choice(step.before, step.ip, step.mask, "")}
+
+
+def held(step, state):
+    """The virtual address's lines of a state, but for the one that LVS gives back to lo."""
+    return {text for text in step.of(state)
+            if not (text.startswith("lo ") and step.truth("lvs_support"))}
+
+
+def without_flags(state):
+    """The addresses of a state: interface, family, address and length."""
+    return sorted(" ".join(text.split()[:3]) for text in state["addresses"])
+
+
 def others(step, state):
     """The addresses of a state but for the virtual one, as texts without flags."""
     return {" ".join(text.split()[:3]) for text in state["addresses"]
@@ -142,8 +159,7 @@ def odd(name):
 
 def in_other_forms(step):
     """What the shell agent's stop left is the address in another form, on the right interface."""
-    where = {step.nic} if step.nic else {
-        nic for nic, _ in routes.choice(step.before, step.ip, step.mask, "")}
+    where = own(step)
     left = step.of(step.shell) - step.of(step.ours)
     return step.stopped and step.shell["rc"] == 0 and bool(left) and all(
         text.split()[0] in where for text in left) and not step.level(
@@ -210,7 +226,7 @@ TABLE = {
             one for one in compare.log(s.case, s.ours) if "globally-unique" in one[1]] + items),
     "stop looks for the address": Entry(
         1, DONE, lambda s: s.stopped and s.shell["rc"] == 0
-        and s.of(s.ours) < s.of(s.shell),
+        and held(s, s.ours) < held(s, s.shell),
         "findif fails or finds another place, the address stays; ours looks for it", None),
     "stop without findif": Entry(
         1, ("log", "files", "processes"), lambda s: s.stopped and s.shell["rc"] == 0 and s.level(
@@ -218,7 +234,7 @@ TABLE = {
         "ours needs no route to find what there is to stop, a sender too", None),
     "stop needs only ip": Entry(
         2, DONE + ("rc", "reason"), lambda s: s.stopped and s.shell["rc"] in (5, 6)
-        and all(nic == "lo" != s.nic for nic, _ in s.places(s.ours)),
+        and not own(s) & {nic for nic, _ in s.places(s.ours)},
         "no bad optional value, no missing sender stops a stop", None),
     "no such namespace": Entry(
         3, TOLD, lambda s: s.shell["rc"] == 255 and bool(s.get("network_namespace"))
@@ -245,7 +261,8 @@ TABLE = {
         5, DONE, lambda s: s.mask.startswith("0") and s.action == "start" and s.has(
             s.ours, s.mask.lstrip("0")), "ip reads 024 as octal", None),
     "label with a zero": Entry(
-        5, ("argv", "labels", "log"), lambda s: s.get("lvs_ipv6_addrlabel_value").startswith("0"),
+        5, ("argv", "labels", "log"), lambda s: s.truth("lvs_ipv6_addrlabel")
+        and bool(re.fullmatch(r"0\d+", s.get("lvs_ipv6_addrlabel_value"))),
         "ip reads 012 as octal", None),
     "broadcast by keyword": Entry(
         6, ("addresses", "argv", "log", "routes"), lambda s: s.action == "start" and not s.get(
@@ -315,8 +332,9 @@ TABLE = {
         "the address label goes though the address has gone before", None),
     "taken back": Entry(
         18, DONE, lambda s: s.action == "start" and s.ours["rc"] == s.shell["rc"] != 0
-        and no_broadcast(s.ours) == no_broadcast(s.before) and all(
-            s.ours[field] == s.before[field] for field in ("labels", "files")),
+        and without_flags(s.ours) == without_flags(s.before)
+        and s.ours["labels"] == s.before["labels"]
+        and s.ours["files"] in (s.before["files"], s.shell["files"]),
         "a failed start leaves nothing behind", None),
     "Cluster IP says what it does": Entry(
         19, ("log",), lambda s: s.shared and s.ours["rc"] == s.shell["rc"],
@@ -387,8 +405,8 @@ def sort_out(case, differences):
 def unsafe(step):
     """What no entry may excuse: a stop or start of ours that says 0 and is not done."""
     if step.action == "stop":
-        return step.ours["rc"] == 0 and bool(step.ip) and not step.of(step.ours) <= step.of(
-            step.shell)
+        return step.ours["rc"] == 0 and bool(step.ip) and not held(
+            step, step.ours) <= held(step, step.shell)
     return step.action == "start" and step.ours["rc"] == 0 and not step.has(step.ours)
 
 
