@@ -194,7 +194,8 @@ TABLE = {
         21, TOLD, missed_as_noted, "gone, switched off, or on an interface with another name",
         None),
     "moved by start": Entry(
-        21, DONE + ("rc", "reason"), moved_as_noted, "removed where a former start had put it", None),
+        21, DONE + ("rc", "reason"), moved_as_noted, "removed where a former start had put it",
+        None),
     "found where it is": Entry(
         21, EVERYTHING, disputed(21), "one of the routes tells that place, if not the first", None),
     "stop without a look at the mask": Entry(
