@@ -268,16 +268,16 @@ def has_prefix_route(vip):
         return False
     try:
         routes = parse_routes(said(exact_query(vip)), "inet6", vip.nic)
-        if not routes:
-            return False
-        held = addresses.parse_addresses(said(addresses_query(vip)))
+        if not all(route.proto == "kernel" and route.metric == KERNEL_METRIC and not route.expires
+                   for route in routes):
+            return True
+        held = addresses.parse_addresses(said(addresses_query(vip))) if routes else []
     except addresses.Unreadable as problem:
         ocf_log("warn", "cannot tell whose the route to the network of %s is: %s" % (vip, problem))
         return False
-    laid = any(one.prefix == vip.prefix and "noprefixroute" not in one.flags and one.ip != vip.ip
-               and addresses.in_network(one.ip, vip.ip, vip.prefix, "inet6") for one in held)
-    return not all(laid and route.proto == "kernel" and route.metric == KERNEL_METRIC
-                   and not route.expires for route in routes)
+    return bool(routes) and not any(
+        one.prefix == vip.prefix and "noprefixroute" not in one.flags and one.ip != vip.ip
+        and addresses.in_network(one.ip, vip.ip, vip.prefix, "inet6") for one in held)
 
 
 def said(words):
