@@ -3,8 +3,8 @@
 
 import pytest
 
-from tests.unit.scenes import (ADD6, DAD6, DELETE4, DELETE6, DEV6, EXACT6, ON_ETH0, ON_ETH0_6, ROUTE4,
-                               SHOW4, SHOW6, UP)
+from tests.unit.scenes import (ADD6, DAD6, DELETE4, DELETE6, DEV6, EXACT6, ON_ETH0, ON_ETH0_6,
+                               ROUTE4, SHOW4, SHOW6, UP)
 
 # --- monitor and status ----------------------------------------------------------------------
 
