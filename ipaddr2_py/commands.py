@@ -48,9 +48,12 @@ def _quote(word):
 # --- reading ---------------------------------------------------------------------------------
 
 
-def query(argv):
-    """Run a program that changes nothing; its Result, stdout and stderr apart."""
-    return query_end(_ahead.pop(tuple(argv), None) or _start(argv))
+def query(argv, seconds=None):
+    """Run a program that changes nothing; its Result, stdout and stderr apart.
+
+    It is ended at the deadline, or after so many seconds from now where they are given.
+    """
+    return query_end(_ahead.pop(tuple(argv), None) or _start(argv), seconds)
 
 
 def query_ahead(argv):

@@ -12,6 +12,7 @@ from .ocf import (ENV, OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, o
 from .vip import at_noted_place, bad_word, forget_note, held_or_exit
 
 LIST_TABLES = ["nft", "list", "tables"]
+NFT_LIMIT = 2.0             # seconds: an address that was never shared must not wait for nft
 
 
 def stop_plain(vip):
@@ -49,7 +50,7 @@ def shares_left(vip):
 def has_table(vip):
     """Whether nftables, where it is installed, has a table for the address."""
     return bool(commands.find(LIST_TABLES[0])) and \
-        place.table_name(vip.ip) in commands.query(LIST_TABLES).out.split()
+        place.table_name(vip.ip) in commands.query(LIST_TABLES, NFT_LIMIT).out.split()
 
 
 def stop_address(vip):

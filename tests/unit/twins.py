@@ -31,8 +31,8 @@ class Twins:
     def __init__(self):
         self.calls = []
 
-    def query(self, argv):
-        return self.query_end(self.query_start(argv))
+    def query(self, argv, seconds=None):
+        return self.query_end(self.query_start(argv), seconds)
 
     def query_ahead(self, argv):
         """Only what is asked for in the end counts, and that is run then."""
