@@ -475,7 +475,7 @@ def test_long_list_of_groups(tmp_path, monkeypatch):
                 file.flush()
 
     writer = threading.Thread(target=write)
-    writer.first()
+    writer.start()
     assert clusterip_share.is_joined("eth399", "01:00:00:00:01:8f")
     writer.join()
 
