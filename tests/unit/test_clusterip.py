@@ -470,8 +470,8 @@ def test_long_list_of_groups(tmp_path, monkeypatch):
 
     def write():
         with open(path, "w") as file:
-            for start in range(0, len(text), 4096):
-                file.write(text[start:start + 4096])
+            for first in range(0, len(text), 4096):
+                file.write(text[first:first + 4096])
                 file.flush()
 
     writer = threading.Thread(target=write)

@@ -143,6 +143,7 @@ def test_names_that_differ_at_their_ends_alone(folder):
     nics = ["\u00e9" * 60 + "x" * 7 + end for end in ("a", "b", "ab", "ba", "")]
     names = [os.path.basename(place.note_path("2001:db8::10", nic, "blue")) for nic in nics]
     assert len(set(names)) == len(nics) and len({name[:183] for name in names}) == 1
+    assert all(re.fullmatch("~[0-9a-f]{16}", name[183:]) for name in names)
 
 
 def test_no_note_is_taken_for_one_that_is_being_written(folder, make_vip, monkeypatch):
