@@ -7,6 +7,7 @@ What the three backends have in common.  On the monitor's path: posix and small 
 import posix
 
 from . import ahead
+from .environment import split
 from .findif import find_broadcast
 from .ocf import ocf_is_decimal, ocf_log, ocf_run
 
@@ -140,8 +141,8 @@ def parse_joined(text, nic):
     Its columns: index, name, users, those of them that asked by ioctl (`ip maddress`), address.
     """
     found = set()
-    for line in text.splitlines():
-        words = line.split()
+    for line in text.split("\n"):
+        words = split(line)
         if len(words) == 5 and words[1] == nic and words[3] != "0":
             found.add(":".join(words[4][place:place + 2] for place in range(0, len(words[4]), 2)))
     return found

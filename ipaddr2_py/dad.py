@@ -109,8 +109,10 @@ def wait_in_background(vip):
         waiting.set_deadline(LOOK_LIMIT)        # for this look; there is no action any more
         try:
             now = state(vip)
-            if now == GONE and lookout.is_here(vip):    # its interface has another name now
-                now = TENTATIVE
+            renamed = [one.nic for one in lookout.find(vip)
+                       if one.prefix == vip.prefix and one.nic != vip.nic] if now == GONE else []
+            if renamed:
+                vip.nic, now = renamed[0], TENTATIVE
         except addresses.Unreadable:
             continue
         if now == FAILED:

@@ -292,7 +292,7 @@ def port_names(nics):
 def parse_ports(text):
     """Numbers of the interfaces that `ip -o -d link show` shows as ports."""
     numbers = set()
-    for line in text.splitlines():
+    for line in text.split("\n"):
         number, _, rest = line.partition(": ")
         kinds = [part.split()[:1] for part in rest.split("\\ ")[1:]]
         if number.isdigit() and any([kind] in kinds for kind in PORT_KINDS):

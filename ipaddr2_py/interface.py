@@ -8,6 +8,7 @@ from . import commands, files
 from .addresses import (Unreadable, failure, held_addresses, index_of, ip_query, is_missing,
                         link_query, name_of, read_held, was_interrupted)
 from .ahead import held_query, ip_command
+from .environment import split
 from .ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal,
                   ocf_is_true, ocf_log, ocf_run, run_and_log)
 
@@ -34,7 +35,7 @@ def link_is_down(nic):
 
 def parse_link_state(text):
     """The operational state that `ip -o link show` prints behind the word state, "" without."""
-    words = text.split()
+    words = split(text)
     return words[words.index("state") + 1] if "state" in words[:-1] else ""
 
 

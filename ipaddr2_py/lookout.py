@@ -9,11 +9,18 @@ LOOK = 1.0                  # seconds between two looks
 LOOK_LIMIT = 1.0            # seconds that a look may take
 
 
-def is_here(vip):
-    """Whether the interface, whatever it is called now, holds the address; raises Unreadable."""
+def find(vip):
+    """The address on its interface, whatever that is called now: Held addresses, [] without;
+    raises Unreadable."""
     looking = commands.query_start(ahead.ip_command() + ahead.held_query(vip.family, vip.ip))
     held = addresses.read_held(vip.family, vip.ip, commands.query_end(looking, LOOK_LIMIT))
-    return any(one.index == vip.index if vip.index else one.nic == vip.nic for one in held)
+    return [one for one in held
+            if (one.index == vip.index if vip.index else one.nic == vip.nic)]
+
+
+def is_here(vip):
+    """Whether the address is still on its interface; raises Unreadable."""
+    return bool(find(vip))
 
 
 class Lookout:

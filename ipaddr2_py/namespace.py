@@ -160,7 +160,7 @@ def mounts(path, inode):
     from . import files
 
     found = []
-    for line in files.read_file(path, 1 << 20).splitlines():
+    for line in files.read_file(path, 1 << 20).split("\n"):
         words = line.split(" ")
         if len(words) > 4 and words[3] == "net:[%s]" % inode:
             found.append(unescaped(words[4]))

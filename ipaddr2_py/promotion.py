@@ -12,13 +12,14 @@ removes the file.  Where an agent was killed, the file is left, the setting is o
 harm, and the next action switches it off.
 """
 
+import errno
 import fcntl
 import posix
 import time
 
 from . import addresses, ahead, commands, files, findif
 from .ocf import ocf_log
-from .place import promotion_path
+from .place import boot_id, promotion_path
 
 SETTING = "/proc/sys/net/ipv4/conf/%s/promote_secondaries"
 OFF = ("0", "")             # any other value is on, to the kernel
@@ -44,21 +45,34 @@ class secondaries_kept:
         commands.get_ready()    # sh, which the deletion needs, while `ip` is at work
         if not has_neighbours(commands.query_end(started), *self.address):
             return
-        try:
-            self.fd = share_lock(promotion_path(self.nic))
-        except OSError as problem:      # TimeoutError among them
-            ocf_log("warn", "no lock on %s (%s): going on without"
-                    % (promotion_path(self.nic), problem.strerror or problem))
-            self.index = addresses.index_of(self.nic) if setting(self.nic) in OFF else 0
-        if not switch_on(self.nic, self.fd):
+        self.get_lock()
+        if setting(self.nic) in OFF and not self.switch_on():
             ocf_log("warn", "%s cannot be set: other addresses of the network of %s on %s may be "
                     "deleted along with it" % (SETTING % self.nic, self.address[0], self.nic))
 
+    def get_lock(self):
+        """Share the lock, or say that it is done without."""
+        path = files.rsctmp(promotion_path(self.nic).rpartition("/")[2])
+        try:
+            self.fd = share_lock(path)
+        except OSError as problem:      # TimeoutError among them
+            ocf_log("warn", "no lock on %s (%s): going on without"
+                    % (path, problem.strerror or problem))
+
+    def switch_on(self):
+        """Switch the setting on, after that was noted where it is to be put back; whether it is."""
+        index = addresses.index_of(self.nic)
+        try:
+            posix.pwrite(self.fd, b"%10d %-36s\n" % (index, boot_id().encode()), 0)
+        except OSError:         # no lock, or a full disk: nobody else will know
+            self.index = index
+        return change(self.nic, "1")
+
     def __exit__(self, *_problem):
+        if self.index:
+            switch_off(self.index)
         if self.fd >= 0:
             leave_lock(promotion_path(self.nic), self.fd)
-        elif self.index:
-            switch_off(self.index)
 
 
 def share_lock(path):
@@ -71,27 +85,20 @@ def share_lock(path):
         fd = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_NONBLOCK,
                         0o600)
         try:
+            if posix.fstat(fd).st_mode & 0o170000 != 0o100000:
+                raise OSError(errno.EINVAL, "it is no regular file")
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             if files.is_current(fd, path):
                 return fd
         except BlockingIOError:
             pass
+        except OSError:
+            posix.close(fd)
+            raise
         posix.close(fd)
         if time.monotonic() > end:
             raise TimeoutError("held by another process")
         time.sleep(0.01)
-
-
-def switch_on(nic, fd):
-    """Switch the setting on, after that was noted in the lock's file; whether it is on."""
-    if setting(nic) not in OFF:
-        return True
-    try:
-        if fd >= 0:
-            posix.pwrite(fd, b"%d\n" % addresses.index_of(nic), 0)
-    except OSError:             # a full disk: whoever is last does not know, and it stays on
-        pass
-    return change(nic, "1")
 
 
 def leave_lock(path, fd):
@@ -99,18 +106,24 @@ def leave_lock(path, fd):
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if files.is_current(fd, path):
-            number = posix.pread(fd, 16, 0).strip()
-            if number.isdigit():
-                switch_off(int(number))
+            switch_off(noted_index(posix.pread(fd, 64, 0)))
             files.remove_file(path)     # not before: who finds no file takes the setting for real
     except OSError:             # somebody else is at it still, and is the last one
         pass
     posix.close(fd)
 
 
+def noted_index(data):
+    """The interface's number in the lock's file; 0 where the setting was on, or in another boot."""
+    words = data.split()
+    good = 0 < len(words) < 3 and words[0].isdigit() and len(words[0]) < 10 and \
+        words[1:] in ([], [boot_id().encode()])
+    return int(words[0]) if good else 0
+
+
 def switch_off(index):
     """Switch the setting of interface number `index` off, whatever it is called now."""
-    nic = addresses.name_of(index)
+    nic = addresses.name_of(index) if index else ""
     if nic:
         change(nic, "0")
 
