@@ -4,6 +4,7 @@
 import pytest
 
 from ipaddr2_py import announce, dad, lookout, ocf, waiting
+from ipaddr2_py.addresses import Held
 from tests.unit.scenes import ADD6, DAD6, DELETE6, EXACT6, ON_ETH0_6, SHOW6
 
 IP6 = "2001:db8::e"
@@ -29,7 +30,7 @@ def host6(fp, flags, clock, monkeypatch):
         again = None
         tries = 0
         refused = ""
-        elsewhere = ()      # answers of lookout.is_here(), where the address seems gone
+        elsewhere = ()      # whether lookout.find() finds it under another name, by and by
 
         def state(self, vip):
             now = self.shows.pop(0) if len(self.shows) > 1 else self.shows[0]
@@ -45,15 +46,16 @@ def host6(fp, flags, clock, monkeypatch):
                 self.shows = list(self.again[min(self.tries, len(self.again)) - 1])
             return self.refused
 
-        def is_here(self, vip):
+        def find(self, vip):
             self.elsewhere, (now, *_) = self.elsewhere[1:], self.elsewhere
             if now is None:
                 raise dad.addresses.Unreadable("ip ended with 1")
-            return now
+            name = "old%d" % len(self.elsewhere)
+            return [Held(2, name, vip.ip, "", vip.prefix, "", [])] if now else []
 
     host = Host()
     monkeypatch.setattr(dad, "state", host.state)
-    monkeypatch.setattr(lookout, "is_here", host.is_here)
+    monkeypatch.setattr(lookout, "find", host.find)
     return host
 
 
@@ -268,9 +270,9 @@ def test_where_the_number_is_known_the_name_does_not_matter(fp, vip6, scene, fla
     vip6.index = 2
     fp.query(DAD6, err='Device "eth0" does not exist.\n', rc=1)
     fp.query(SHOW6, flags["tentative"].replace("eth0", "old0"))
-    fp.query(DAD6, err='Device "eth0" does not exist.\n', rc=1)
-    fp.query(SHOW6)
-    assert dad.wait_in_background(vip6) is False
+    fp.query(DAD6.replace("eth0", "old0"), flags["settled"].replace("eth0", "old0"))
+    assert dad.wait_in_background(vip6) is True
+    assert vip6.nic == "old0"           # where it is announced
 
 
 @pytest.mark.parametrize("given", [{}, {"arp_bg": "true"}, {"arp_bg": "false"},

@@ -29,6 +29,8 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PRIMARY = ("eth0", "192.0.2.1", 24, "")         # 192.0.2.2 is the secondary one
 SECONDARY = ("eth0", "192.0.2.2", 24, "")
 ALONE = ("eth0", "192.0.2.10", 25, "")
+#: What the file holds where the setting of eth0, number 2, was off.
+NOTED = "%10d %-36s\n" % (2, place.boot_id())
 
 
 # --- what `ip` tells -------------------------------------------------------------------------
@@ -196,7 +198,7 @@ def test_it_is_on_for_the_moment(kernel, address):
     with promotion.secondaries_kept(*address):
         assert kernel["eth0"] == "1" and kernel["all"] == kernel["eth1"] == "0"
         assert kernel.left() == [kernel.file.name]
-        assert kernel.file.read_text() == "2\n"
+        assert kernel.file.read_text() == NOTED
         assert stat.S_IMODE(kernel.file.stat().st_mode) == 0o600
     assert kernel["eth0"] == "0"
     assert kernel.left() == [] and kernel.log() == ""
@@ -213,7 +215,7 @@ def test_it_is_noted_before_it_is_switched_on(kernel, monkeypatch):
     monkeypatch.setattr(promotion, "change", change)
     with promotion.secondaries_kept(*PRIMARY):
         pass
-    assert noted == [("1", "2\n"), ("0", "2\n")]
+    assert noted == [("1", NOTED), ("0", NOTED)]
 
 
 def test_the_file_outlasts_the_setting(kernel, monkeypatch):
@@ -308,7 +310,7 @@ def test_a_setting_that_cannot_be_made(kernel, monkeypatch, problem):
 
 
 def test_a_full_disk(kernel, monkeypatch):
-    """Nobody can know later that it was off: it stays on, which does no harm."""
+    """Nobody else can know that it was off: who switched it on puts it back."""
     def full(_fd, _data, _offset):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -316,7 +318,7 @@ def test_a_full_disk(kernel, monkeypatch):
     with promotion.secondaries_kept(*PRIMARY):
         assert kernel["eth0"] == "1"
     assert kernel.left() == []
-    assert kernel["eth0"] == "1"
+    assert kernel["eth0"] == "0"
 
 
 # --- a lock that cannot be had ---------------------------------------------------------------
@@ -416,7 +418,7 @@ def test_a_file_that_went_while_its_lock_was_taken(kernel, monkeypatch):
     kept = promotion.secondaries_kept(*PRIMARY)
     with kept:
         assert os.fstat(kept.fd).st_ino == kernel.file.stat().st_ino != old.stat().st_ino
-        assert old.read_text() == "" and kernel.file.read_text() == "2\n"
+        assert old.read_text() == "" and kernel.file.read_text() == NOTED
     assert kernel["eth0"] == "0" and kernel.left() == []
 
 
@@ -443,7 +445,7 @@ def test_the_last_one_out_puts_it_back(kernel, order):
               for address in (PRIMARY, SECONDARY, PRIMARY)[:len(order)]]
     for one in inside:
         one.__enter__()
-        assert kernel["eth0"] == "1" and kernel.file.read_text() == "2\n"
+        assert kernel["eth0"] == "1" and kernel.file.read_text() == NOTED
     for number in order:
         assert kernel["eth0"] == "1" and kernel.left() == [kernel.file.name]
         inside[number].__exit__(None, None, None)
@@ -582,7 +584,7 @@ def test_an_agent_that_is_killed_in_the_middle(kernel, another, number, mend):
     agent = another()
     assert agent.is_inside()
     agent.die(number)
-    assert kernel["eth0"] == "1" and kernel.file.read_text() == "2\n"
+    assert kernel["eth0"] == "1" and kernel.file.read_text() == NOTED
     if mend == "put_back":
         promotion.put_back(str(kernel.file))
     elif mend == "deletion":
@@ -597,9 +599,8 @@ def test_an_agent_that_is_killed_in_the_middle(kernel, another, number, mend):
 
 
 @pytest.mark.parametrize("where, text, value", [
-    ("switch_on", "", "0"),         # the file is made, and nothing is in it
-    ("change", "2\n", "0"),         # it is noted, and about to be switched on
-    ("leave_lock", "2\n", "1")])
+    ("change", NOTED, "0"),         # it is noted, and about to be switched on
+    ("leave_lock", NOTED, "1")])
 def test_an_agent_that_is_killed_at_another_moment(kernel, another, where, text, value):
     agent = another(where)
     assert agent.is_inside()
@@ -643,7 +644,7 @@ def test_nothing_is_put_back_while_one_is_at_work(kernel):
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(3):
             promotion.put_back(str(kernel.file))
-            assert kernel["eth0"] == "1" and kernel.file.read_text() == "2\n"
+            assert kernel["eth0"] == "1" and kernel.file.read_text() == NOTED
         assert len(os.listdir("/proc/self/fd")) == before
     assert kernel["eth0"] == "0" and kernel.left() == []
 
@@ -669,7 +670,8 @@ def test_several_that_put_back_at_once(kernel):
 @pytest.mark.parametrize("text, eth0, eth1", [
     ("2\n", "0", "1"), ("2", "0", "1"), (" 2 \n", "0", "1"), ("3\n", "1", "0"),
     ("02\n", "0", "1"), ("2\0", "1", "1"), ("", "1", "1"), ("\n", "1", "1"), ("-2\n", "1", "1"),
-    ("2 3\n", "1", "1"), ("2\n3\n", "1", "1"), ("x\n", "1", "1"), ("0\n", "1", "1"),
+    (NOTED, "0", "1"), (NOTED[:-9] + "\n", "1", "1"), ("2 3\n", "1", "1"),
+    ("2\n3\n", "1", "1"), ("x\n", "1", "1"), ("0\n", "1", "1"),
     ("7\n", "1", "1"), ("\u0662\n", "1", "1"), ("2\n" + " " * 100 + "x", "0", "1")])
 def test_what_is_left_of_a_killed_agent(kernel, text, eth0, eth1):
     """Interface number 7 has gone; what holds no number says that nothing was switched on."""
