@@ -26,7 +26,8 @@ def add_site_packages():
     if posix.access(environment + "/pyvenv.cfg", posix.R_OK):
         # Debian's getsitepackages() tells its own folders alone.
         folders.append("%s/lib/python%d.%d/site-packages" % ((environment,) + sys.version_info[:2]))
-    folders += site.getsitepackages([sys.prefix])
+    # Since Python 3.14 sys.prefix is a virtual environment's, though -S leaves that out.
+    folders += site.getsitepackages([sys.base_prefix])
     for folder in folders:
         if folder not in sys.path:
             sys.path.append(folder)

@@ -33,6 +33,16 @@ def test_a_change_draws_little_in():
     assert not set(HEAVY) & set(loaded)
 
 
+def test_the_systems_folders_count_in_a_virtual_environment():
+    """Since Python 3.14 sys.prefix is the environment's own."""
+    text = """
+sys.prefix = "/nowhere"
+libraries.add_site_packages()
+print(any(path.startswith("/nowhere") for path in sys.path), libraries.import_sh().__name__)
+"""
+    assert python(text) == ["False", "sh"]
+
+
 def test_what_was_stood_in_for_is_whole_afterwards():
     names = {"asyncio": "Queue", "logging": "Formatter", "inspect": "signature", "ast": "parse",
              "getpass": "getuser", "glob": "iglob", "locale": "setlocale", "platform": "machine",
