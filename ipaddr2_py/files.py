@@ -36,7 +36,7 @@ def write_file(path, text):
         data = commands.to_bytes(text)
         while data:
             data = data[posix.write(fd, data):]
-    except OSError:
+    except BaseException:       # told to end, for instance
         remove_file(path)
         raise
     finally:
@@ -46,14 +46,15 @@ def write_file(path, text):
 def replace_file(path, text):
     """Write a private file as write_file() does, but beside the old one, which it then replaces.
 
-    Whoever reads meanwhile sees the old text or the new one.  Raises OSError.
+    Whoever reads meanwhile sees the old text or the new one.  Where the agent is killed, a file
+    with a ~ behind its name is left.  Raises OSError.
     """
-    new = "%s~%d" % (path, posix.getpid())
-    remove_file(new)            # of a process that was killed
+    new = path + "~"
+    remove_file(new)
     write_file(new, text)
     try:
         posix.rename(new, path)
-    except OSError:
+    except BaseException:
         remove_file(new)
         raise
 

@@ -178,8 +178,10 @@ def write_note(vip, index, shared, mac):
 
 
 def remove_note(ip, nic, namespace):
-    """Remove the note of a key, whatever is in its place but a folder."""
-    try:
-        posix.unlink(note_path(ip, nic, namespace))
-    except (OSError, ValueError):
-        pass
+    """Remove the note of a key, and one half written, whatever is in its place but a folder."""
+    path = note_path(ip, nic, namespace)
+    for name in (path, path + "~"):
+        try:
+            posix.unlink(name)
+        except (OSError, ValueError):
+            pass

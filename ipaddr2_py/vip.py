@@ -223,7 +223,7 @@ def look_for_note(vip, netmask):
     nic = vip.params["nic"]
     vip.note = read_own_note(vip)
     ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
-    if not (vip.note or nic and netmask):
+    if not (vip.note or nic and netmask) and (not netmask or prefixcheck(netmask, vip.family)):
         match = vip.ip + ("/" + netmask if netmask else "")
         ahead.ip_query_ahead(route_query(vip.family, match, vip.params["proto"]))
     vip.held = held_or_exit(vip)

@@ -10,9 +10,9 @@ import os
 import posix
 import sys
 
-from ipaddr2_py import (agent, announce, clusterip, commands, files,  # noqa: F401
-                        findif, interface, log, namespace, ocf, packets, pidfile, start, stop,
-                        vip, waiting)
+from ipaddr2_py import (agent, announce, clusterip, commands, dad, files,  # noqa: F401
+                        findif, interface, log, lookout, namespace, ocf, packets, pidfile,
+                        promotion, start, stop, vip, waiting)
 
 from tests.clock import Clock
 
@@ -43,7 +43,7 @@ class Outcome:
         self.faults = []
 
 
-class Silent:
+class Silent(packets.Announcer):
     """Stands for the built-in sender."""
 
     def __init__(self, nic, ip, mode="both", mac=None):
@@ -53,12 +53,6 @@ class Silent:
         """Send nothing."""
 
     close = send
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_problem):
-        pass
 
 
 class Inside:
@@ -81,6 +75,7 @@ class Inside:
         commands._run, commands.detach, commands.replace = self._run, self._detach, self._replace
         commands.get_ready = lambda: True
         packets.Announcer = Silent
+        promotion.may_be_off = lambda _nic: False       # the kernel's settings are this host's
         clock = Clock()
         for name, module in list(sys.modules.items()):
             if name.startswith("ipaddr2_py.") and hasattr(module, "time"):

@@ -34,12 +34,15 @@ ip -o -f FAMILY addr show dev NIC [to NETWORK]
 ip -o -f FAMILY route list match ADDRESS [proto WORD] [scope link]
 ip -o -f FAMILY route list match NETWORK [proto WORD] [scope link]
 ip -o -f inet route list match ADDRESS table local scope host
+ip -o -f inet6 route list exact NETWORK dev NIC
+ip -o -d link show
 ip link show dev ANYNIC
 ip -o link show dev NIC
 ip -f inet addr add NETWORK [brd BROADCAST] dev NIC [noprefixroute] [label LABEL] [metric NUMBER]
 ip -f inet6 addr add NETWORK [brd WORD] dev NIC [nodad] [noprefixroute] [preferred_lft WORD] \
 [metric NUMBER]
 ip -f FAMILY addr delete NETWORK dev NIC
+ip -f inet addr delete ADDRESS peer NETWORK dev NIC
 ip link set dev NIC up
 ip route flush cache
 ip route delete ADDRESS dev NIC
@@ -76,7 +79,7 @@ def _compiled(form):
                  for word in piece.strip("[]").split()]
         text = "".join(word if word == PLACES["RULE"] else word + r"\x00" for word in words)
         pattern += "(?:%s)?" % text if piece.startswith("[") else text
-    return re.compile(pattern)
+    return re.compile(pattern, re.ASCII)    # the kernel's white space, too, is ASCII's
 
 
 def _literal(word):

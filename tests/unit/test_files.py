@@ -39,7 +39,7 @@ def test_a_file_is_written_as_a_whole_or_not_at_all(fp, host, tmp_path, monkeypa
 def test_a_file_is_replaced_as_a_whole(tmp_path, monkeypatch):
     path = tmp_path / "file"
     path.write_text("old")
-    beside = tmp_path / ("file~%d" % os.getpid())
+    beside = tmp_path / "file~"
     beside.write_text("of a process that was killed")
     seen = []
     real = posix.write
