@@ -28,6 +28,7 @@ _begun: list = []   # all that are under way
 #: What a detached child must not wait for, as it is the agent's.
 of_the_agent: list = [children, _ahead, _begun]
 locks: set = set()    # descriptors of the locks that the agent holds (files.py)
+passed: set = set()   # descriptors that the programs which change something hold as well
 tracers: list = []    # callables that take a text, while OCF_TRACE_RA is on (trace.py)
 _sh_fails = False     # sh could not start a program in this run
 _tries = 50           # of this run, every 20 ms, to start one where the host is out of something
@@ -279,7 +280,7 @@ def _start_by_sh(path, argv, null, out):
 
     return sh.Command(path)(words, **settings, _in=null, _out=out, _err=out, _tty_out=False,
                             _bg=True, _bg_exc=False, _ok_code=range(256), _new_session=False,
-                            _env=child_env_text(), _preexec_fn=in_child)
+                            _env=child_env_text(), _preexec_fn=in_child, _pass_fds=set(passed))
 
 
 def _forked(problem):

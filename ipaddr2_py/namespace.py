@@ -75,15 +75,19 @@ def look_for_lost(values, action, inode):
     ip, note = noted(values, action)
     if not note or not note.netns or note.netns == inode:
         return
+    if any(place.namespace_inode(NAMES + "/" + one) == note.netns for one in listed(NAMES)):
+        return      # the kernel gives numbers out again: one with a name has not lost it
     fd = open_lost(note.netns)
     if fd < 0:
         if action == "stop" and not inode:
-            place.remove_note(ip, values["nic"].partition(":")[0], values["network_namespace"])
+            forget(values, ip)
         return
     # Which holds it, whoever was in there ends meanwhile.
     path, name = "/proc/%d/fd/%d" % (posix.getpid(), fd), values["network_namespace"]
     try:
         if not is_held(path, ip, note):
+            if action == "stop" and not inode:
+                forget(values, ip)
             return
         told = "%s is still on %s of the namespace that was called %s" % (ip, note.name, name)
     except addresses.Unreadable as problem:
@@ -103,6 +107,11 @@ def look_for_lost(values, action, inode):
         ocf_exit_reason(told + ", and could not be removed")
         raise OcfExit(OCF_ERR_GENERIC)
     posix.close(fd)
+
+
+def forget(values, ip):
+    """Remove the note of an address that went with its namespace."""
+    place.remove_note(ip, values["nic"].partition(":")[0], values["network_namespace"])
 
 
 def noted(values, action):

@@ -17,7 +17,7 @@ import fcntl
 import posix
 import time
 
-from . import addresses, ahead, commands, files, findif
+from . import addresses, commands, files, findif, waiting
 from .ocf import ocf_log
 from .place import boot_id, promotion_path
 
@@ -41,20 +41,26 @@ class secondaries_kept:
     def __enter__(self):
         if not may_be_off(self.nic):
             return
-        started = commands.query_start(ahead.ip_command() + findif.broadcast_query(self.nic))
-        commands.get_ready()    # sh, which the deletion needs, while `ip` is at work
-        if not has_neighbours(commands.query_end(started), *self.address):
-            return
+        # Also where no other address is there now: another resource may be about to add one.
         self.get_lock()
-        if setting(self.nic) in OFF and not self.switch_on():
+        if setting(self.nic) in OFF and not self.switch_on() and self.is_among_others():
             ocf_log("warn", "%s cannot be set: other addresses of the network of %s on %s may be "
                     "deleted along with it" % (SETTING % self.nic, self.address[0], self.nic))
+
+    def is_among_others(self):
+        """Whether the interface has other addresses of that network, or that cannot be told."""
+        result = addresses.ip_query(findif.broadcast_query(self.nic))
+        return has_neighbours(result, *self.address)
 
     def get_lock(self):
         """Share the lock, or say that it is done without."""
         path = files.rsctmp(promotion_path(self.nic).rpartition("/")[2])
         try:
-            self.fd = share_lock(path)
+            self.fd = share_lock(path, min(LIMIT, waiting.remaining() / 4))
+            # The program that deletes may outlive the agent: as long as it has the lock, the
+            # setting stays on.
+            posix.set_inheritable(self.fd, True)
+            commands.passed.add(self.fd)
         except OSError as problem:      # TimeoutError among them
             ocf_log("warn", "no lock on %s (%s): going on without"
                     % (path, problem.strerror or problem))
@@ -72,15 +78,17 @@ class secondaries_kept:
         if self.index:
             switch_off(self.index)
         if self.fd >= 0:
-            leave_lock(promotion_path(self.nic), self.fd)
+            commands.passed.discard(self.fd)
+            posix.close(self.fd)
+            put_back(promotion_path(self.nic))      # by a descriptor that no program shares
 
 
-def share_lock(path):
+def share_lock(path, seconds=LIMIT):
     """A descriptor of the file, whose lock is shared with all who delete; raises OSError.
 
-    It is held alone for the moment of putting back only.
+    It is held alone for the moment of putting back only, and waited for so many seconds.
     """
-    end = time.monotonic() + LIMIT
+    end = time.monotonic() + seconds
     while True:
         fd = posix.open(path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_NONBLOCK,
                         0o600)

@@ -3,7 +3,7 @@
 
 import posix
 
-from . import addresses, ahead, commands, interface, place
+from . import addresses, ahead, commands, interface, place, waiting
 from .ahead import address_bytes
 from .findif import (FindifError, is_local, maybe_convert_dotted_quad, places, prefixcheck,
                      resolve_nic)
@@ -50,7 +50,8 @@ def shares_left(vip):
 def has_table(vip):
     """Whether nftables, where it is installed, has a table for the address."""
     return bool(commands.find(LIST_TABLES[0])) and \
-        place.table_name(vip.ip) in commands.query(LIST_TABLES, NFT_LIMIT).out.split()
+        place.table_name(vip.ip) in commands.query(
+            LIST_TABLES, min(NFT_LIMIT, waiting.remaining() / 4)).out.split()
 
 
 def stop_address(vip):
@@ -98,12 +99,12 @@ def remove(vip, wanted, stays=lambda held: False):
         for held in wanted:
             interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params,
                                        held.peer)
-            tried.add((held.index, str(held)))
+            tried.add((held.index, held.nic, str(held)))
         if not commands.get_ready():
             ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
         left = [held for held in held_or_exit(vip)
                 if held.index in indexes and not stays(held)]
-        wanted = [held for held in left if (held.index, str(held)) not in tried]
+        wanted = [held for held in left if (held.index, held.nic, str(held)) not in tried]
         if not wanted:
             return left
     return []
@@ -136,7 +137,11 @@ def stop_sender(vip, wanted):
 
     # A sender goes by the name that its interface had when it was started.
     vip.nic = vip.note.name if vip.note else wanted[0].nic if wanted else named(vip.params["nic"])
-    return pidfile.stop_sender(vip)
+    ending = pidfile.stop_sender(vip)
+    for nic in {held.nic for held in wanted} - {vip.nic}:   # renamed since
+        vip.nic = nic
+        ending += pidfile.stop_sender(vip)
+    return ending
 
 
 def named(nic):

@@ -155,7 +155,11 @@ def read_streams(streams, limit):
     while waiting:
         left = limit.left()
         for fd, _event in poll.poll(left * 1000):
-            chunk = posix.read(fd, 65536)
+            try:
+                chunk = posix.read(fd, 65536)
+            except MemoryError:         # 64 KiB are asked for at once
+                reserve.clear()
+                chunk = posix.read(fd, 4096)
             if not chunk:
                 poll.unregister(fd)
                 waiting -= 1

@@ -240,10 +240,19 @@ def test_nothing_is_left_open(kernel):
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-def test_no_program_inherits_the_lock(kernel):
-    kept = promotion.secondaries_kept(*PRIMARY)
-    with kept:
-        assert not os.get_inheritable(kept.fd)
+def test_the_program_that_deletes_holds_the_lock_as_well(kernel):
+    """It may outlive the agent; as long as it is there, nobody switches the setting off."""
+    with promotion.secondaries_kept(*PRIMARY):
+        deleting = subprocess.Popen(["sleep", "60"], pass_fds=commands.passed)
+    try:
+        assert not commands.passed
+        promotion.put_back(str(kernel.file))
+        assert kernel["eth0"] == "1" and kernel.left() == [kernel.file.name]
+    finally:
+        deleting.kill()
+        deleting.wait()
+    promotion.put_back(str(kernel.file))
+    assert kernel["eth0"] == "0" and kernel.left() == []
 
 
 def test_also_where_the_deletion_fails(kernel):
@@ -253,10 +262,13 @@ def test_also_where_the_deletion_fails(kernel):
     assert kernel["eth0"] == "0" and kernel.left() == []
 
 
-def test_nothing_is_done_for_one_without_neighbours(kernel):
+def test_it_is_on_for_one_without_neighbours_too(kernel):
+    """Another resource may be about to add one, and `ip` need not be asked."""
+    (kernel.folder / "bin" / "ip").write_text("#!/bin/sh\ntouch %s/asked\n" % kernel.folder)
     with promotion.secondaries_kept(*ALONE):
-        assert kernel["eth0"] == "0" and kernel.left() == []
-    assert kernel["eth0"] == "0" and kernel.log() == ""
+        assert kernel["eth0"] == "1" and kernel.left() == [kernel.file.name]
+    assert kernel["eth0"] == "0" and kernel.left() == [] and kernel.log() == ""
+    assert not (kernel.folder / "asked").exists()
 
 
 @pytest.mark.parametrize("nic", ["all", "eth0"])
@@ -429,8 +441,11 @@ def test_a_file_that_another_one_made_is_left_alone(kernel):
         with first:
             os.rename(kernel.file, kernel.folder / "old")
             kernel.file.write_text("2\n")
+            third = os.open(kernel.file, os.O_RDONLY)
+            fcntl.flock(third, fcntl.LOCK_SH)
         assert kernel["eth0"] == "1" and kernel.left() == [kernel.file.name]
     assert kernel["eth0"] == "1"
+    os.close(third)
     promotion.put_back(str(kernel.file))
     assert kernel["eth0"] == "0" and kernel.left() == []
 
@@ -593,8 +608,6 @@ def test_an_agent_that_is_killed_in_the_middle(kernel, another, number, mend):
     else:
         with promotion.secondaries_kept(*ALONE):
             pass
-        assert kernel["eth0"] == "1" and kernel.left() == [kernel.file.name]    # left to others
-        promotion.put_back(str(kernel.file))
     assert kernel["eth0"] == "0" and kernel.left() == []
 
 
