@@ -46,7 +46,7 @@ def test_both_agents_go_through_every_action(bench, tmp_path):
     assert len(counted) == 2 * len(report.WATCHED)
     assert all(told["met"] for told in counted.values()), counted
     programs = made["rows"]["monitor, running"]["programs"]
-    assert programs[report.OURS] == 3 < programs[report.OTHER]
+    assert programs[report.OURS] == 2 < programs[report.OTHER]      # start has noted the place
     assert "monitor, running" in (tmp_path / "speed.svg").read_text()
 
 
