@@ -822,7 +822,7 @@ def test_note_of_a_long_namespace(node, netns, agent, request):
     assert places(name) == [] and not notes(agent)
 
 
-# --- section 3: which route counts --------------------------------------------------------------
+# --- which route counts -----------------------------------------------------------------------
 
 
 def lands_on(node, agent, vip, **asked):
