@@ -15,7 +15,7 @@ import time
 from .environment import (CHILD_ENV, ENV, child_env_text, find, is_file, is_link,  # noqa: F401
                           load_environment, to_bytes)
 from .signals import (ENDING, PYTHONS, Terminated, become_child, children, die_of,  # noqa: F401
-                      end_with_agent, ignore_termination, undisturbed)
+                      end_with_agent, ignore_termination, kill_children, undisturbed)
 
 SHORT = (11, 12, 23)    # EAGAIN, ENOMEM, ENFILE: the host is out of something, maybe for a moment
 EMFILE = 24         # the agent itself is out of descriptors
@@ -347,6 +347,7 @@ def detach(work):
         for trace in tracers:
             trace("detached: %r\n" % (problem,))
     finally:
+        kill_children()
         posix._exit(status)
 
 

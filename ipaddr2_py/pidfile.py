@@ -202,8 +202,15 @@ def wait_until_gone(ending):
 
 
 def kill(pid, number):
-    """Send a signal; a process that is gone does not matter."""
+    """Send a signal; a process that is gone does not matter.
+
+    SIGKILL leaves it no time to end the programs that it waits for: they get it too, where it
+    leads a session of its own (commands.detach).
+    """
     try:
-        posix.kill(pid, number)
+        if number == SIGKILL and posix.getsid(pid) == pid:
+            posix.killpg(pid, number)
+        else:
+            posix.kill(pid, number)
     except OSError:
         pass

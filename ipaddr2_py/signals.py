@@ -3,6 +3,7 @@
 
 import _signal
 import posix
+import sys
 
 ENDING = (_signal.SIGTERM, _signal.SIGINT)
 #: Python ignores these from its start: a write that cannot be done is an error, and ends nothing.
@@ -54,21 +55,38 @@ def become_child():
 def end_with_agent():
     """Let SIGTERM and SIGINT end the agent by way of Terminated, and its children with it."""
     def terminated(number, _frame):
-        for pid in tuple(children):
-            try:
-                posix.kill(pid, _signal.SIGKILL)
-            except OSError:
-                pass
+        kill_children()
         raise Terminated(number)
+
+    def again(_number, _frame):
+        raise Terminated(ENDING[0])
+
+    def unraisable(told):
+        # It came in a callback of Python's own, which swallows it: it is raised again a little
+        # later.  What else is swallowed there is nothing that Pacemaker should read.
+        if isinstance(told.exc_value, Terminated):
+            _signal.setitimer(_signal.ITIMER_REAL, 0.001)
 
     for number in ENDING:
         _signal.signal(number, terminated)
+    _signal.signal(_signal.SIGALRM, again)
+    sys.unraisablehook = unraisable
+
+
+def kill_children():
+    """Kill the children that end with the agent."""
+    for pid in tuple(children):
+        try:
+            posix.kill(pid, _signal.SIGKILL)
+        except OSError:
+            pass
 
 
 def ignore_termination():
     """From here on SIGTERM and SIGINT do nothing: what was begun is taken back undisturbed."""
     for number in ENDING:
         _signal.signal(number, _signal.SIG_IGN)
+    _signal.signal(_signal.SIGALRM, lambda _number, _frame: None)
 
 
 def die_of(number):
