@@ -91,6 +91,7 @@ def ignore_termination():
 
 def die_of(number):
     """End this process by the signal that told it to, as its caller expects."""
+    _signal.setitimer(_signal.ITIMER_REAL, 0)
     _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, ENDING)    # it may have come as undisturbed began
     posix.kill(posix.getpid(), number)
