@@ -344,10 +344,10 @@ def detach(work):
         work()
         status = 0
     except BaseException as problem:    # nothing may run on in the agent's name
+        kill_children()                 # only now: a last logger may be under way else
         for trace in tracers:
             trace("detached: %r\n" % (problem,))
     finally:
-        kill_children()
         posix._exit(status)
 
 
