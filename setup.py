@@ -17,7 +17,7 @@ from setuptools.command.build_py import build_py
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)  # a build by PEP 517 does not have it
 
-from ipaddr2_py import metadata, provider  # noqa: E402
+from ipaddr2_py.provider import install, metadata
 
 
 class BuildPackage(build_py):
@@ -36,11 +36,11 @@ class BuildPackage(build_py):
                            os.path.join(package, "templates", name))
         api = os.environ.get("IPADDR2_OCF_API", "1.0")      # 1.1: with reload-agent
         write(os.path.join(package, "IPaddr2.xml"), metadata.render(api=api))
-        for name in (provider.AGENT, provider.ANNOUNCE):
-            provider.copy_program(os.path.join(HERE, "bin", name), os.path.join(package, name),
+        for name in (install.AGENT, install.ANNOUNCE):
+            install.copy_program(os.path.join(HERE, "bin", name), os.path.join(package, name),
                                   build_interpreter())
-        announce = os.path.join(data, provider.ANNOUNCE)
-        self.copy_file(os.path.join(package, provider.ANNOUNCE), announce)
+        announce = os.path.join(data, install.ANNOUNCE)
+        self.copy_file(os.path.join(package, install.ANNOUNCE), announce)
         page = os.path.join(data, "ocf_ipaddr2py_IPaddr2.7")
         write(page, metadata.render_manpage(date=build_date()))
         self.distribution.data_files = (self.distribution.data_files or []) + [

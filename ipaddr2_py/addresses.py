@@ -4,20 +4,21 @@
 import sys
 
 from . import commands
-from .ahead import address_bytes, held_query, ip_command
-from .environment import split
+from .commands import BLANKS, ENV, split
 
 IFF_UP = 0x1
 IFF_NOARP = 0x80
 SIOCGIFFLAGS = 0x8913
 TRIES = 20                  # of a query that changes on the host interrupt
+#: Parameters that may have a monitor look elsewhere, or for another address.
+IN_THE_WAY = ("network_namespace", "unique_clone_address")
 
 
 class Unreadable(Exception):
     """What `ip` said cannot be relied on: it failed, or printed something else."""
 
 
-class Held:
+class Address:
     """An address on an interface, as `ip -o addr show` prints it.
 
     index and nic of the interface, ip, peer ("" without one), prefix (int; the peer's where there
@@ -40,6 +41,48 @@ class Held:
         return "%s%s/%d" % (self.ip, " peer " + self.peer if self.peer else "", self.prefix)
 
 
+def ipv4_bytes(text):
+    """The 4 bytes of an IPv4 address as the kernel spells it, None where text is not one.
+
+    Four numbers from 0 to 255 without more zeros in front, as inet_pton(3) takes them.
+    """
+    words = text.split(".")
+    if len(words) != 4:
+        return None
+    for word in words:
+        if not (word.isascii() and word.isdigit() and len(word) < 4 and int(word) < 256
+                and (word[0] != "0" or word == "0")):
+            return None
+    return bytes(map(int, words))
+
+
+def address_bytes(text, family):
+    """The 4 or 16 bytes of an address, None where text is not one of that family."""
+    if family == "inet":
+        return ipv4_bytes(text)
+    import _socket  # not for IPv4, whose monitor is faster without
+
+    try:
+        return _socket.inet_pton(_socket.AF_INET6, text)
+    except (OSError, ValueError, UnicodeError):
+        return None
+
+
+def address_text(packed, family):
+    """The text of 4 or 16 address bytes, as `ip` prints it (RFC 5952 for IPv6)."""
+    if family == "inet":
+        return "%d.%d.%d.%d" % tuple(packed)
+    import _socket
+
+    return _socket.inet_ntop(_socket.AF_INET6, packed)
+
+
+def canonical(text, family):
+    """The address as `ip` prints it; text as it is where it is not one."""
+    packed = address_bytes(text, family)
+    return text if packed is None else address_text(packed, family)
+
+
 def in_network(ip, base, prefix, family="inet"):
     """Whether address `ip` lies in the network of base/prefix."""
     first, second = address_bytes(ip, family), address_bytes(base, family)
@@ -47,6 +90,24 @@ def in_network(ip, base, prefix, family="inet"):
         return False
     shift = 8 * len(first) - prefix
     return int.from_bytes(first, "big") >> shift == int.from_bytes(second, "big") >> shift
+
+
+def ip_command():
+    """The words that start ip(8): IP2UTIL where set; blanks alone are no program."""
+    return (ENV.get("IP2UTIL") or "ip").split() or ["ip"]
+
+
+def prefetch_ip(words):
+    """Begin `ip WORDS`, which is soon to be asked for; where that fails, it is seen then."""
+    try:
+        commands.prefetch(ip_command() + words)
+    except OSError:
+        pass
+
+
+def addr_show_words(family, ip):
+    """The words that ask `ip` where address `ip` is held."""
+    return ["-o", "-f", family, "addr", "show", "to", ip]
 
 
 def ip_query(words):
@@ -75,7 +136,7 @@ def failure(words, result):
         " ".join((result.err or result.out).split())[:200] or "no output")
 
 
-def link_query(nic):
+def link_show_words(nic):
     """The words that ask `ip` for the hardware of interface `nic`."""
     return ["link", "show", "dev", nic]
 
@@ -86,7 +147,7 @@ def is_missing(result):
 
 
 def parse_addresses(text):
-    """The Held addresses in the output of `ip -o -f inet|inet6 addr show`.
+    """The Address addresses in the output of `ip -o -f inet|inet6 addr show`.
 
     Raises Unreadable on a line that `ip` does not print.
     """
@@ -111,7 +172,7 @@ def parse_addresses(text):
         scope = words.index("scope", known) if "scope" in words[known:] else len(words)
         brd = words[words.index("brd", known) + 1] if "brd" in words[known:scope] else ""
         flags = words[scope + 2:-1] if words[2] == "inet" else words[scope + 2:]
-        addresses.append(Held(int(words[0][:-1]), words[1], ip, peer, int(prefix), brd, flags))
+        addresses.append(Address(int(words[0][:-1]), words[1], ip, peer, int(prefix), brd, flags))
     return addresses
 
 
@@ -164,17 +225,34 @@ def interface_flags(nic):
     return int.from_bytes(answer[16:18], sys.byteorder)
 
 
-def held_addresses(family, ip):
-    """Every place where address `ip` (canonical) is held on this host, as Held objects.
+def address_places(family, ip):
+    """Every place where address `ip` (canonical) is held on this host, as Address objects.
 
     Raises Unreadable where `ip` fails: silence would be taken for "not here".
     """
-    return read_held(family, ip, ip_query(held_query(family, ip)))
+    return parse_held(family, ip, ip_query(addr_show_words(family, ip)))
 
 
-def read_held(family, ip, result, words=()):
-    """The Held addresses in the Result of a held_query(), or of `ip WORDS` like that."""
+def parse_held(family, ip, result, words=()):
+    """The Address addresses in the Result of a addr_show_words(), or of `ip WORDS` like that."""
     held = [] if result.rc else [held for held in parse_addresses(result.out) if held.ip == ip]
     if result.rc or not held and was_interrupted(result):
-        raise Unreadable(failure(list(words) or held_query(family, ip), result))
+        raise Unreadable(failure(list(words) or addr_show_words(family, ip), result))
     return held
+
+
+def prefetch_monitor(argv):
+    """Begin the first question of a monitor or status; nothing where it may be another one.
+
+    argv is the agent's own.  What is begun and not asked for is dropped in the end.
+    """
+    if argv[1:] not in (["monitor"], ["status"]):
+        return
+    for name in IN_THE_WAY:
+        if ENV.get("OCF_RESKEY_" + name):
+            return
+    text = ENV.get("OCF_RESKEY_ip", "").strip(BLANKS)
+    family = "inet6" if ":" in text else "inet"
+    if not address_bytes(text, family):
+        return                  # the agent will say so
+    prefetch_ip(addr_show_words(family, canonical(text, family)))

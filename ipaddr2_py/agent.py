@@ -7,13 +7,15 @@ Function by function as the shell agent of ClusterLabs' resource-agents; README.
 import posix
 import sys
 
-from . import addresses, commands, ocf, params, place, waiting
-from .ahead import address_bytes, ip_command
-from .ocf import (ENV, OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED,
-                  OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason,
-                  ocf_is_decimal, ocf_is_true, ocf_log)
-from .vip import (STRICT, Vip, check_family, check_rest, clone_settings, configured, find_place,
-                  held_or_exit, read_own_note, refuse_bad_words, set_label, unique_clone_address)
+from . import addresses, children, commands, ocf, params, place
+from .addresses import address_bytes, ip_command
+from .commands import ENV
+from .ocf import (OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED, OCF_NOT_RUNNING,
+                  OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal, ocf_is_true,
+                  ocf_log)
+from .vip import (CHECKED_ACTIONS, Vip, check_family, check_start_parameters, clone_settings,
+                  exit_configured, places_or_exit, read_own_note, refuse_bad_words, run_findif,
+                  set_label, unique_clone_address)
 
 ACTIONS = ("start", "stop", "status", "monitor", "validate-all")
 SENDERS = ("send_arp", "iputils_arping", "libnet_arping", "ipoibarping", "builtin")
@@ -32,7 +34,7 @@ def ip_usage():
 
 def cached_metadata():
     """The metadata that were rendered when the package was built; "" in a checkout."""
-    from . import files
+    from .changes import files
 
     return files.read_file(__file__.rpartition("/")[0] + "/IPaddr2.xml", 1 << 20, links=True)
 
@@ -41,7 +43,7 @@ def meta_data():
     """Print the metadata: rendered when the package was built, or on the spot in a checkout."""
     text = cached_metadata()
     if not text:
-        from . import metadata
+        from .provider import metadata
         text = metadata.render()
     ocf.say(text.rstrip("\n"))
 
@@ -55,7 +57,7 @@ def ip_init(action, values):
     Exits as the shell agent's ip_init does; stop gets by with what it finds.
     """
     if not values["ip"] and action != "stop":
-        configured("the parameter ip is empty; it must be the IPv4 or IPv6 address to manage")
+        exit_configured("the parameter ip is empty; it must be the IPv4 or IPv6 address to manage")
     if action in ("start", "stop") and posix.geteuid() != 0:
         ocf_exit_reason("%s needs root: it changes addresses" % action)
         raise OcfExit(OCF_ERR_PERM)
@@ -71,10 +73,10 @@ def ip_init(action, values):
         vip.note = read_own_note(vip)
         return vip
     check_family(vip)
-    find_place(vip)
+    run_findif(vip)
     path = place.promotion_path(vip.nic)
     if vip.nic and posix.access(path, posix.F_OK):
-        from . import promotion
+        from .changes import promotion
         promotion.put_back(path)        # an agent was killed in the middle of a deletion
     set_label(vip)
     return vip
@@ -86,7 +88,7 @@ def set_send_arp_program(vip):
     if not sender:
         return
     if sender not in SENDERS:
-        configured("arp_sender [%s] is not one of %s" % (sender, ", ".join(SENDERS)))
+        exit_configured("arp_sender [%s] is not one of %s" % (sender, ", ".join(SENDERS)))
     if sender in ("iputils_arping", "libnet_arping"):
         check_binary("arping")
 
@@ -96,7 +98,7 @@ def ip_validate(action):
     check_binary(ip_command()[0])
     values = params.read(ENV)
     if values["network_namespace"]:
-        from . import namespace
+        from .actions import namespace
         namespace.enter(values, action)
     vip = ip_init(action, values)
     if action == "stop":
@@ -107,17 +109,17 @@ def ip_validate(action):
         clusterip.check_tools(vip)
     if ocf_is_true(values["unique_clone_address"]) and \
             not ocf_is_true(ENV.get("OCF_RESKEY_CRM_meta_globally_unique", "")):
-        configured("unique_clone_address [%s] needs a clone with globally-unique=true"
+        exit_configured("unique_clone_address [%s] needs a clone with globally-unique=true"
                    % values["unique_clone_address"])
     for name in ("arp_interval", "arp_count"):
         if not ocf_is_decimal(values[name]) or int(values[name]) == 0:
-            configured("%s [%s] must be a whole number above 0" % (name, values[name]))
+            exit_configured("%s [%s] must be a whole number above 0" % (name, values[name]))
     if not values["preferred_lft"]:
-        configured("preferred_lft is empty; it must be forever or a number of seconds")
+        exit_configured("preferred_lft is empty; it must be forever or a number of seconds")
     if vip.bucket:
         clusterip.check_params(vip)
-    if action in STRICT:
-        check_rest(vip)
+    if action in CHECKED_ACTIONS:
+        check_start_parameters(vip)
     return vip
 
 
@@ -133,7 +135,7 @@ def ip_served(vip):
     """
     if not vip.nic or address_bytes(vip.ip, vip.family) is None:
         return "no"
-    for held in held_or_exit(vip) if vip.held is None else vip.held:
+    for held in places_or_exit(vip) if vip.held is None else vip.held:
         if held.prefix == vip.prefix and held.nic == vip.nic and not held.peer:
             vip.index = held.index
             if vip.bucket:
@@ -149,7 +151,7 @@ def ip_served(vip):
 
 def ip_start(vip):
     """Add the address, set the interface up, announce; what was added is taken back on failure."""
-    from . import start
+    from .actions import start
 
     with cluster_lock(vip):
         if vip.bucket:
@@ -164,7 +166,7 @@ def ip_start(vip):
 
 def ip_stop(vip):
     """Remove the address wherever it is this resource's; exit 1 if it could not be removed."""
-    from . import stop
+    from .actions import stop
 
     with cluster_lock(vip):
         if vip.bucket:
@@ -176,7 +178,7 @@ def ip_stop(vip):
 def cluster_lock(vip):
     """A context manager: for Cluster IP, no other instance of the address is changed meanwhile."""
     if not vip.bucket:
-        from . import files
+        from .changes import files
         return files.no_lock()
     from . import clusterip
     return clusterip.locked(vip)
@@ -195,7 +197,7 @@ def link_failed(vip):
     """Whether check_link_status is asked for and the interface's link is down."""
     if not ocf_is_true(vip.params["check_link_status"]):
         return False
-    from . import interface
+    from .changes import interface
 
     return interface.link_is_down(vip.nic)
 
@@ -215,8 +217,8 @@ def ip_monitor(vip):
         ocf_log("warn", "the link of %s is down: %s is not served" % (vip.nic, vip.ip))
         return OCF_NOT_RUNNING
     if vip.params["arp_count_refresh"] not in ("0", ""):
-        from . import announce
-        announce.on_refresh(vip)
+        from .announce import sender
+        sender.on_refresh(vip)
     return OCF_SUCCESS
 
 
@@ -246,11 +248,11 @@ def perform(action):
         ip_usage()
         ocf_exit_reason("unknown action [%s]; usage lists the known ones" % action)
         return OCF_ERR_UNIMPLEMENTED
-    waiting.set_deadline(WORK * action_timeout(), SPARE * action_timeout(),
+    children.set_deadline(WORK * action_timeout(), SPARE * action_timeout(),
                          step=1.0 if action == "stop" else 0.0)
     if ocf_is_true(ENV.get("OCF_TRACE_RA") or ENV.get("OCF_RESKEY_trace_ra", "")):
-        from . import trace
-        trace.start_trace(action)
+        from .logs import trace
+        trace.ocf_start_trace(action)
     vip = ip_validate(action)
     if action == "start":
         return ip_start(vip)
@@ -269,10 +271,10 @@ def main(argv):
     The environment has been loaded (load_environment).
     """
     try:
-        commands.end_with_agent()
+        children.handle_termination()
         return outcome(argv[1] if len(argv) > 1 else "")
-    except commands.Terminated as signal:
-        commands.die_of(signal.number)
+    except children.Terminated as signal:
+        children.die_of(signal.number)
         return OCF_ERR_GENERIC
     except BaseException as problem:
         return unexpected(problem)
@@ -288,7 +290,7 @@ def outcome(action):
         ocf_exit_reason("cannot tell how this host stands: %s" % problem)
         rc = OCF_ERR_GENERIC
     try:
-        commands.drop_ahead()
+        commands.discard_prefetched()
     except OSError:             # the action is over: this must not spoil its exit code
         pass
     return rc

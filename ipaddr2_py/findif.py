@@ -6,10 +6,9 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 """
 
 from . import commands
-from .addresses import (IFF_NOARP, Unreadable, failure, in_network, interface_flags, ip_query,
-                        is_ipsec, is_missing, link_query, parse_addresses)
-from .ahead import address_bytes
-from .environment import split
+from .addresses import (IFF_NOARP, Unreadable, address_bytes, failure, in_network, interface_flags,
+                        ip_query, is_ipsec, is_missing, link_show_words, parse_addresses)
+from .commands import split
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
 BITS = {"inet": 32, "inet6": 128}
@@ -93,7 +92,7 @@ def dotted_quad_to_prefix(text):
     return None if "01" in ones else ones.count("1")
 
 
-def maybe_convert_dotted_quad(netmask):
+def maybe_convert_dotted_quad_to_cidr(netmask):
     """cidr_netmask as digits: a netmask in dotted quad notation is converted, with a warning."""
     if "." not in netmask:
         return netmask
@@ -112,7 +111,7 @@ def check_params(family, ip, nic, netmask, broadcast):
 
     Raises FindifError with exit code 6 and a reason that names parameter, value and remedy.
     """
-    if nic and not resolve_nic(nic)[0]:
+    if nic and not ifcheck(nic)[0]:
         _refuse("nic", nic, "is not the name of an interface here; `ip link show` lists them: "
                 "does not exist")
     if family == "inet6":
@@ -139,7 +138,7 @@ def _refuse(name, value, why):
     raise FindifError(OCF_ERR_CONFIGURED, "%s [%s] %s" % (name, value, why))
 
 
-def resolve_nic(nic):
+def ifcheck(nic):
     """Number and name, by the kernel, of interface `nic`, which may be an altname; else (0, "").
 
     Names of up to 15 characters are settled by the kernel alone; longer ones are altnames, which
@@ -154,7 +153,7 @@ def resolve_nic(nic):
         pass
     if len(nic) < 16 or nic.startswith("-"):
         return 0, ""
-    words = link_query(nic)
+    words = link_show_words(nic)
     result = ip_query(words)
     if result.rc and is_missing(result):
         return 0, ""
@@ -244,7 +243,7 @@ def keeps_its_own(nic):
 
 
 def is_local(held, family):
-    """Whether a Held address is the interface's own, on which other programs count: on lo, or alone
+    """Whether a Address address is the interface's own, on which other programs count: on lo, or alone
     on an interface without ARP; and on FreeS/WAN's, which repeat those of another interface."""
     return held.nic == "lo" or is_ipsec(held.nic) or \
         held.prefix == BITS[family] and keeps_its_own(held.nic)
@@ -300,7 +299,7 @@ def parse_ports(text):
     return numbers
 
 
-def parse_local_network(text):
+def getnetworkinfo(text):
     """The first network (not a single address) of `ip route list table local scope host`."""
     for line in text.split("\n"):
         words = split(line)
@@ -314,14 +313,14 @@ def parse_local_network(text):
 
 def list_routes(family, match, proto):
     """The routes that hold `match` (an address, or address/length), as Route objects."""
-    text = read_routes(route_query(family, match, proto))
+    text = read_routes(route_list_words(family, match, proto))
     try:
         return parse_routes(text, family)
     except Unreadable as problem:
         raise FindifError(OCF_ERR_GENERIC, str(problem), unreadable=True) from None
 
 
-def route_query(family, match, proto):
+def route_list_words(family, match, proto):
     """The words that ask `ip` for the routes that hold `match`."""
     proto_words = ["proto", proto] if proto else []
     scope = ["scope", "link"] if family == "inet" else []
@@ -347,7 +346,7 @@ def places(family, ip, nic, netmask, proto=""):
     if not routes and family == "inet" and ip.startswith("127."):
         words = ["-o", "-f", "inet", "route", "list", "match", ip, "table", "local",
                  "scope", "host"]
-        route = parse_local_network(read_routes(words))
+        route = getnetworkinfo(read_routes(words))
         routes = [route] if route else []
     return routes
 
@@ -356,7 +355,7 @@ def findif(family, ip, nic, netmask, proto="", held=()):
     """The Route that says where the VIP belongs: nic and prefix filled in, src where known.
 
     nic (resolved) and netmask (digits) are "" where not given; with both given no route is
-    needed.  Where one of the places that routes name is among held, the Held addresses of the VIP,
+    needed.  Where one of the places that routes name is among held, the Address addresses of the VIP,
     that is the one.  Raises FindifError with exit code 1 where the routes do not tell.
     """
     length = prefixcheck(netmask, family) if netmask else None
@@ -385,14 +384,14 @@ def find_broadcast(nic, ip, src="", prefix=32):
     Several: the route's source address first, then the longest prefix, then the first listed.
     Raises Unreadable where `ip` fails.
     """
-    words = broadcast_query(nic)
+    words = nic_addr_words(nic)
     result = ip_query(words)
     if result.rc and not is_missing(result):
         raise Unreadable(failure(words, result))
     return parse_broadcast(result.out, ip, src, prefix)
 
 
-def broadcast_query(nic):
+def nic_addr_words(nic):
     """The words that ask `ip` for the IPv4 addresses of interface `nic`."""
     return ["-o", "-f", "inet", "addr", "show", "dev", nic]
 

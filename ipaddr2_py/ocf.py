@@ -5,8 +5,12 @@ The names are those of the shell agents' library (ocf-shellfuncs). How a line is
 log.py, loaded when there is one.
 """
 
+import posix
+import time
+
 from . import commands
-from .environment import ENV, write_all
+from .children import RUN
+from .commands import ENV
 
 OCF_SUCCESS = 0
 OCF_ERR_GENERIC = 1
@@ -19,7 +23,9 @@ OCF_NOT_RUNNING = 7
 
 NO_FOLDER = "/dev/null/HA_RSCTMP-is-a-symbolic-link"     # nothing can be made there
 TRUE_VALUES = ("yes", "true", "1", "YES", "TRUE", "True", "ja", "on", "ON")
-LONGEST_LINE = 4000                 # characters of a program's output that are logged
+PIPE_BUF = 4096     # bytes that a pipe takes at once, where poll(2) says that it takes any
+
+AGENT_PID = posix.getpid()      # a background child logs in the agent's name
 
 
 class OcfExit(Exception):
@@ -86,6 +92,41 @@ def setup():
 # --- telling ---------------------------------------------------------------------------------
 
 
+def write_all(fd, text):
+    """Write a whole text; a reader that is gone, or a full disk, does not matter here.
+
+    Only stdout is waited for as long as it takes.  Where another one is a pipe that nobody reads,
+    this run waits a second for it in all; from then on what does not fit is dropped.
+    """
+    data = commands.to_bytes(text)
+    try:
+        while data:
+            room = len(data) if fd == 1 or commands.is_regular(posix.fstat(fd)) else _room(fd)
+            if not room:
+                return
+            data = data[posix.write(fd, data[:room]):]
+    except OSError:
+        pass
+
+
+def _room(fd):
+    """Bytes that a pipe takes without waiting, maybe after a while; 0 where nobody reads."""
+    try:
+        import select
+
+        poll = select.poll()
+    except Exception:           # out of descriptors, or memory, which a line may tell
+        return PIPE_BUF
+    poll.register(fd, select.POLLOUT)
+    if not poll.poll(0):
+        begin = time.monotonic()
+        ready = poll.poll(RUN.patience * 1000)
+        RUN.patience = max(0.0, RUN.patience - (time.monotonic() - begin))
+        if not ready:
+            return 0
+    return PIPE_BUF
+
+
 def say(text):
     """Print a line for whoever called the agent."""
     write_all(1, text + "\n")
@@ -105,31 +146,7 @@ def ocf_exit_reason(message):
 
 def _log(verb, *words):
     try:
-        from . import log
+        from .logs import log
     except (ImportError, OSError):      # out of descriptors: nothing can be opened to log into
         return
     getattr(log, verb)(*words)
-
-
-def ocf_run(argv):
-    """Run a changing command and log what it printed, as an error if it failed; its exit status."""
-    return run_and_log(argv)[0]
-
-
-def run_and_log(argv):
-    """What ocf_run() does; exit status and a sentence that tells how it failed ("" if it did not).
-    """
-    result = commands.run(argv)
-    output = " ".join(result.out[:4 * LONGEST_LINE].split())[:LONGEST_LINE]
-    if result.timed_out:
-        told = "ended after its time limit: %s" % commands.quoted(argv)
-    elif result.rc == 127 and not output:
-        told = "command not found: %s" % commands.quoted(argv)
-    elif result.rc and not output:
-        told = "command failed with %d: %s" % (result.rc, commands.quoted(argv))
-    else:
-        told = output
-    failed = bool(result.rc or result.timed_out)
-    if told:
-        ocf_log("err" if failed else "info", told)
-    return result.rc, told if failed else ""

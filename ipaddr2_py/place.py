@@ -11,7 +11,7 @@ nothing.
 import posix
 
 from . import commands
-from .environment import ENV
+from .commands import ENV
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 NAMESPACE = "/proc/self/ns/net"
@@ -160,7 +160,7 @@ def write_note(vip, index, shared, mac):
 
     shared is the backend that shares the address, with the MAC mac, "" for a plain one.
     """
-    from . import files
+    from .changes import files
     from .ocf import ocf_log
 
     text = ("interface %d %s\naddress %s/%d\nnic %s\nnetwork_namespace %s\nshared %s\nboot %s\n"
@@ -169,7 +169,7 @@ def write_note(vip, index, shared, mac):
                 "%s %s" % (shared, mac) if shared else "", boot_id(), namespace_inode()))
     path = note_path(vip.ip, vip.params["nic"], vip.namespace)
     try:
-        files.replace_file(files.rsctmp(path.rpartition("/")[2]), text)
+        files.replace_file(files.state_file(path.rpartition("/")[2]), text)
     except OSError as problem:
         ocf_log("warn", "where %s is put cannot be noted in %s: %s"
                 % (vip, path, problem.strerror))

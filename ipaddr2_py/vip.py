@@ -4,17 +4,17 @@
 The steps of the shell agent's ip_init, each of which fills in its part of a Vip or exits.
 """
 
-from . import addresses, ahead, commands
-from .ahead import address_bytes, address_text, canonical
-from .environment import BLANKS
-from .findif import (FindifError, check_params, findif, is_local, maybe_convert_dotted_quad,
-                     prefixcheck, resolve_nic, route_query)
-from .ocf import (ENV, OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit,
-                  ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
+from . import addresses, commands
+from .addresses import address_bytes, address_text, canonical
+from .commands import BLANKS, ENV
+from .findif import (FindifError, check_params, findif, ifcheck, is_local,
+                     maybe_convert_dotted_quad_to_cidr, prefixcheck, route_list_words)
+from .ocf import (OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit, ocf_exit_reason,
+                  ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
 from .params import TABLE
 from .place import is_of_this_namespace, read_note, remove_note
 
-STRICT = ("start", "validate-all")          # actions that check every parameter
+CHECKED_ACTIONS = ("start", "validate-all")          # actions that check every parameter
 
 
 class Vip:
@@ -51,7 +51,7 @@ class Vip:
         return "%s/%d on %s" % (self.ip, self.prefix, self.nic)
 
 
-def configured(message):
+def exit_configured(message):
     """Exit 6: the configuration is wrong on every node."""
     ocf_exit_reason(message)
     raise OcfExit(OCF_ERR_CONFIGURED)
@@ -60,10 +60,10 @@ def configured(message):
 def refuse_words(name, value):
     """Exit 6 if value would become several words, or an option, of a command."""
     if value.startswith("-") and not (name == "broadcast" and value == "-"):
-        configured("%s [%s] begins with a dash, so that a command would take it for an option"
+        exit_configured("%s [%s] begins with a dash, so that a command would take it for an option"
                    % (name, value))
     if any(character in BLANKS for character in value):
-        configured("%s [%s] holds white space; it must be one word" % (name, value))
+        exit_configured("%s [%s] holds white space; it must be one word" % (name, value))
 
 
 def bad_word(value):
@@ -86,7 +86,7 @@ def refuse_bad_words(action, values):
     Start and validate-all exit 6.  Monitor and status find nothing by such an address or place, and
     do without any other such value.
     """
-    if action in STRICT:
+    if action in CHECKED_ACTIONS:
         for name in ("ip", "nic", "cidr_netmask", "iflabel", "proto"):
             refuse_words(name, values[name])
         return
@@ -112,7 +112,7 @@ def unique_clone_address(action, values):
     total = int.from_bytes(packed, "big") + (int(number) if ocf_is_decimal(number) else 0)
     if total >> 8 * len(packed):
         if action != "stop":
-            configured("ip [%s] plus clone number %s is beyond the last address"
+            exit_configured("ip [%s] plus clone number %s is beyond the last address"
                        % (values["ip"], number))
         values["ip"] = ""
         return
@@ -127,12 +127,12 @@ def clone_settings(vip):
     if not good:
         if vip.action == "stop":
             return
-        configured("meta attribute clone_max [%s] must be a positive whole number, clone [%s] a "
+        exit_configured("meta attribute clone_max [%s] must be a positive whole number, clone [%s] a "
                    "whole number" % (total, number))
     vip.buckets = int(total)
     if vip.buckets > 1:
         if vip.action != "stop" and ocf_is_true(vip.params["lvs_support"]):
-            configured("lvs_support [%s] and load sharing (clone-max %d) exclude each other"
+            exit_configured("lvs_support [%s] and load sharing (clone-max %d) exclude each other"
                        % (vip.params["lvs_support"], vip.buckets))
         if not ocf_is_true(vip.params["unique_clone_address"]):
             share(vip, int(number) + 1)
@@ -159,15 +159,15 @@ def check_family(vip):
     values = vip.params
     if vip.family == "inet":
         if ocf_is_true(values["lvs_ipv6_addrlabel"]):
-            configured("lvs_ipv6_addrlabel [%s] is for IPv6, but ip is the IPv4 address %s"
+            exit_configured("lvs_ipv6_addrlabel [%s] is for IPv6, but ip is the IPv4 address %s"
                        % (values["lvs_ipv6_addrlabel"], vip.ip))
     else:
         if ocf_is_true(values["lvs_support"]):
-            configured("lvs_support [%s] is for IPv4, but ip is the IPv6 address %s; "
+            exit_configured("lvs_support [%s] is for IPv4, but ip is the IPv6 address %s; "
                        "lvs_ipv6_addrlabel serves there" % (values["lvs_support"], vip.ip))
         if ocf_is_true(values["lvs_ipv6_addrlabel"]) and \
                 not ocf_is_decimal(values["lvs_ipv6_addrlabel_value"]):
-            configured("lvs_ipv6_addrlabel_value [%s] must be a whole number, 0 or more"
+            exit_configured("lvs_ipv6_addrlabel_value [%s] must be a whole number, 0 or more"
                        % values["lvs_ipv6_addrlabel_value"])
 
 
@@ -184,23 +184,23 @@ def forget_note(vip):
     remove_note(vip.ip, vip.params["nic"], vip.namespace)
 
 
-def find_place(vip):
+def run_findif(vip):
     """Fill in nic, prefix and src, by the note of start or by findif().
 
     Exits as the action must where neither tells.
     """
     values = vip.params
-    netmask = maybe_convert_dotted_quad(values["cidr_netmask"])
+    netmask = maybe_convert_dotted_quad_to_cidr(values["cidr_netmask"])
     try:
-        if vip.action in STRICT:
+        if vip.action in CHECKED_ACTIONS:
             check_params(vip.family, values["ip"], values["nic"], netmask, values["broadcast"])
         netmask = str(prefixcheck(netmask, vip.family) or netmask)
         if vip.action != "validate-all" and look_for_note(vip, netmask):
             return
-        nic = resolve_nic(values["nic"])[1] or values["nic"] if values["nic"] else ""
+        nic = ifcheck(values["nic"])[1] or values["nic"] if values["nic"] else ""
         route = findif(vip.family, vip.ip, nic, netmask, values["proto"], vip.held or ())
     except FindifError as problem:
-        if vip.action not in STRICT and not problem.unreadable and was_here(vip):
+        if vip.action not in CHECKED_ACTIONS and not problem.unreadable and was_here(vip):
             ocf_log("info", "%s is not on %s, where start put it, nor elsewhere"
                     % (vip.ip, vip.note.name))
             raise OcfExit(OCF_NOT_RUNNING) from None
@@ -222,11 +222,11 @@ def look_for_note(vip, netmask):
         return False
     nic = vip.params["nic"]
     vip.note = read_own_note(vip)
-    ahead.ip_query_ahead(ahead.held_query(vip.family, vip.ip))
+    addresses.prefetch_ip(addresses.addr_show_words(vip.family, vip.ip))
     if not (vip.note or nic and netmask) and (not netmask or prefixcheck(netmask, vip.family)):
         match = vip.ip + ("/" + netmask if netmask else "")
-        ahead.ip_query_ahead(route_query(vip.family, match, vip.params["proto"]))
-    vip.held = held_or_exit(vip)
+        addresses.prefetch_ip(route_list_words(vip.family, match, vip.params["proto"]))
+    vip.held = places_or_exit(vip)
     return noted_place(vip, nic, netmask)
 
 
@@ -243,7 +243,7 @@ def noted_place(vip, nic, netmask):
     if not here:
         return False
     name = here[0].nic
-    if nic and nic != name and resolve_nic(nic)[0] != note.index:
+    if nic and nic != name and ifcheck(nic)[0] != note.index:
         return vip.action != "start" and misplaced(vip, name)
     if netmask and netmask != str(note.prefix) or \
             not any(one.prefix == note.prefix and not one.peer for one in here):
@@ -257,7 +257,7 @@ def noted_place(vip, nic, netmask):
 
 
 def at_noted_place(vip, held):
-    """Those of the Held addresses that are where the note tells.
+    """Those of the Address addresses that are where the note tells.
 
     A number that went to another interface since, on which the address is its own, tells nothing.
     """
@@ -270,7 +270,7 @@ def was_here(vip):
     """Whether start noted a place, and the address is nowhere on this host now: that is enough to
     know that it does not run.  Not where nic names no interface, which is a fault of its own."""
     nic = vip.params["nic"]
-    return bool(vip.note) and not vip.held and (not nic or bool(resolve_nic(nic)[0]))
+    return bool(vip.note) and not vip.held and (not nic or bool(ifcheck(nic)[0]))
 
 
 def is_down(nic):
@@ -298,31 +298,31 @@ def set_label(vip):
         return
     label = "%s:%s" % (vip.nic, vip.params["iflabel"])
     if len(commands.to_bytes(label)) > 15 and not vip.noted:    # it may have been renamed since
-        configured("iflabel [%s] makes the label [%s], longer than the kernel's 15 characters"
+        exit_configured("iflabel [%s] makes the label [%s], longer than the kernel's 15 characters"
                    % (vip.params["iflabel"], label))
     if vip.family == "inet":
         vip.label = label
-    elif vip.action in STRICT:
+    elif vip.action in CHECKED_ACTIONS:
         ocf_log("warn", "iflabel [%s] is left out: IPv6 addresses have no label"
                 % vip.params["iflabel"])
 
 
-def check_rest(vip):
+def check_start_parameters(vip):
     """What start and validate-all check beyond the other actions; exit 6."""
     values = vip.params
     if vip.family == "inet6":
         refuse_words("preferred_lft", values["preferred_lft"])
     refuse_words("broadcast", values["broadcast"])
     if not ocf_is_decimal(values["arp_count_refresh"]):
-        configured("arp_count_refresh [%s] must be a whole number, 0 or more"
+        exit_configured("arp_count_refresh [%s] must be a whole number, 0 or more"
                    % values["arp_count_refresh"])
     for name in ("metric", "arp_repeat_after"):
         if values[name] and not (ocf_is_decimal(values[name]) and int(values[name]) < 2 ** 32):
-            configured("%s [%s] must be a whole number from 0 to 4294967295, or empty"
+            exit_configured("%s [%s] must be a whole number from 0 to 4294967295, or empty"
                        % (name, values[name]))
     octets = values["mac"].replace("-", ":").split(":")
     if values["mac"] and not (len(octets) == 6 and all(is_octet(octet) for octet in octets)):
-        configured("mac [%s] is not a hardware address such as 01:00:5e:00:01:02" % values["mac"])
+        exit_configured("mac [%s] is not a hardware address such as 01:00:5e:00:01:02" % values["mac"])
 
 
 def is_octet(text):
@@ -330,10 +330,10 @@ def is_octet(text):
     return len(text) == 2 and all(digit in "0123456789abcdefABCDEF" for digit in text)
 
 
-def held_or_exit(vip):
-    """held_addresses() of the VIP; exit 1 with a reason where `ip` cannot be relied on."""
+def places_or_exit(vip):
+    """address_places() of the VIP; exit 1 with a reason where `ip` cannot be relied on."""
     try:
-        return addresses.held_addresses(vip.family, vip.ip)
+        return addresses.address_places(vip.family, vip.ip)
     except addresses.Unreadable as problem:
         ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem))
         raise OcfExit(OCF_ERR_GENERIC) from None

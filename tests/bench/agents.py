@@ -61,8 +61,8 @@ def versions(agent):
     interpreter = interpreter_of(agent)
     if not interpreter:
         return {}
-    code = ("import sys; sys.path[:0] = [%r, %r]; from ipaddr2_py import libraries; "
-            "libraries.add_site_packages(); import sh; print(sh.__version__)"
+    code = ("import sys; sys.path[:0] = [%r, %r]; from ipaddr2_py.changes import sh_import; "
+            "sh_import.add_site_packages(); import sh; print(sh.__version__)"
             % (str(CHECKOUT), os.path.dirname(agent) + "/../../lib/bench"))
     return {"python": said(interpreter, "-c", "import platform; print(platform.python_version())"),
             "sh": said(interpreter, "-IS", "-c", code)}

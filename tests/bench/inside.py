@@ -78,23 +78,31 @@ def noted_import(name, globals=None, locals=None, fromlist=(), level=0):
     finally:
         leave()
         depth -= 1
-        if len(sys.modules) > loaded and "ipaddr2_py.commands" in sys.modules:
-            watch(sys.modules["ipaddr2_py.commands"])
+        if len(sys.modules) > loaded:
+            for door in ("ipaddr2_py.commands", "ipaddr2_py.changes"):
+                watch(sys.modules.get(door))
 
 
-def watch(commands):
-    """Note the time of the package's doors to other programs; once."""
-    if hasattr(commands, "watched"):
+def watch(door):
+    """Note the time of a module that starts programs, once it has its functions; once."""
+    last = {"ipaddr2_py.commands": "replace", "ipaddr2_py.changes": "kill_unreaped"}
+    if not hasattr(door, last.get(getattr(door, "__name__", ""), "-")) or hasattr(door, "watched"):
         return
-    commands.watched = True
-    for name, verb in (("query", "ask"), ("query_ahead", "ask"), ("query_start", "start"),
+    door.watched = True
+    for name, verb in (("query", "ask"), ("prefetch", "ask"), ("query_start", "start"),
                        ("run", "change")):
-        setattr(commands, name, within(
-            lambda words, verb=verb: "%s %s" % (verb, " ".join(words[0])),
-            getattr(commands, name)))
-    commands.query_end = within(lambda words: "start " + " ".join(words[0].argv),
-                                commands.query_end)
-    commands.detach = within(lambda _words: "fork, for the background", commands.detach)
+        if hasattr(door, name):
+            setattr(door, name, within(
+                lambda words, verb=verb: "%s %s" % (verb, " ".join(words[0])),
+                getattr(door, name)))
+    if hasattr(door, "query_end"):
+        door.query_end = within(lambda words: "start " + " ".join(words[0].argv), door.query_end)
+        door.detach = within(lambda _words: "fork, for the background", door.detach)
+        watch_waiting()
+
+
+def watch_waiting():
+    """Note the time that the agent waits for the answers of programs."""
     import select
 
     real_poll = select.poll

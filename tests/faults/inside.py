@@ -10,9 +10,12 @@ import os
 import posix
 import sys
 
-from ipaddr2_py import (agent, announce, clusterip, commands, dad, files,  # noqa: F401
-                        findif, interface, log, lookout, namespace, ocf, packets, pidfile,
-                        promotion, start, stop, vip, waiting)
+from ipaddr2_py import agent, changes, children, clusterip, commands, findif, ocf, vip
+from ipaddr2_py.actions import namespace, start, stop
+from ipaddr2_py.announce import dad, lookout, packets, pidfile, sender
+from ipaddr2_py.changes import files, interface, promotion
+from ipaddr2_py.children import RUN
+from ipaddr2_py.logs import log
 
 from tests.clock import Clock
 
@@ -72,8 +75,8 @@ class Inside:
         os.dup2(self.fds[1], 2)
         posix.posix_spawn, posix.waitpid, posix.kill = self._spawn, self._waitpid, self._kill
         posix.isatty = lambda _fd: False
-        commands._run, commands.detach, commands.replace = self._run, self._detach, self._replace
-        commands.get_ready = lambda: True
+        changes._run, commands.detach, commands.replace = self._run, self._detach, self._replace
+        changes.import_sh = lambda: True
         packets.Announcer = Silent
         promotion.may_be_off = lambda _nic: False       # the kernel's settings are this host's
         clock = Clock()
@@ -148,16 +151,16 @@ class Inside:
 
     def _run(self, _path, argv):
         code, text = self._answer(argv)
-        return waiting.Result(code, text)
+        return children.Result(code, text)
 
     def _detach(self, work):
-        before = dict(vars(waiting))
+        before = {name: getattr(RUN, name) for name in vars(RUN)}
         try:
             work()
         except BaseException as problem:        # as detach() does, but told
             self.outcome.faults.append("the background's %r" % problem)
         for name, value in before.items():
-            setattr(waiting, name, value)
+            setattr(RUN, name, value)
         return FIRST
 
     def _replace(self, argv):

@@ -202,10 +202,11 @@ def test_stale_pid_file_of_no_use(pair, agent, content):
 LOCK = """
 import sys
 sys.path.insert(0, %r)
-from ipaddr2_py import commands, files, waiting
-waiting.set_deadline(float(sys.argv[2]))
+from ipaddr2_py import children, commands
+from ipaddr2_py.changes import files
+children.set_deadline(float(sys.argv[2]))
 try:
-    with files.lock(sys.argv[1]):
+    with files.ocf_take_lock(sys.argv[1]):
         print("locked", flush=True)
         sys.stdin.read()
 except OSError as problem:
@@ -225,8 +226,8 @@ def test_lock_left_by_a_dead_process(tmp_path):
     assert holder.stdout.readline() == "locked\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     waiting = take_lock(path)
-    assert waiting.stdout.readline() == "TimeoutError\n"
-    waiting.communicate(timeout=20)
+    assert children.stdout.readline() == "TimeoutError\n"
+    children.communicate(timeout=20)
     holder.kill()
     holder.communicate(timeout=20)
     assert path.exists()

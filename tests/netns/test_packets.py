@@ -34,7 +34,7 @@ def call(pair, code, *words):
     """Run Python code on the node, with `packets` and rounds() at hand and `words` as argv; what
     it did.  rounds(nic, ip, count, milliseconds, mode) gives the failures."""
     head = ("import sys, time; sys.path.insert(0, sys.argv.pop(1))\n"
-            "from ipaddr2_py import packets\n"
+            "from ipaddr2_py.announce import packets\n"
             "def rounds(nic, ip, count, interval, mode='both'):\n"
             "    with packets.Announcer(nic, ip, mode) as announcer:\n"
             "        return [str(failure) for failure in announcer.rounds(count, interval)\n"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The agent run inside the test, with every program it starts described beforehand.
 
-`fp` is pytest-subprocess (twins.py), whose descriptions the agent's commands have to meet.
+`fp` is pytest-subprocess (fake_commands.py), whose descriptions the agent's commands have to meet.
 """
 
 import fcntl
@@ -16,11 +16,12 @@ import pytest
 from pytest_subprocess.process_dispatcher import ProcessDispatcher
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import (addresses, commands, environment, files, log, packets, params, promotion,
-                        vip, waiting)
+from ipaddr2_py import addresses, changes, children, commands, params, vip
+from ipaddr2_py.announce import packets
+from ipaddr2_py.changes import promotion
 from tests.clock import Clock
 from tests.unit.scenes import Scene
-from tests.unit.twins import Programs, Twins
+from tests.unit.fake_commands import Programs, FakeCommands
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
 #: Interfaces of the host that the agent sees, and their numbers; uplink is an altname.
@@ -29,9 +30,9 @@ NICS = {"lo": 1, "eth0": 2, "eth1": 3, "uplink": 3, "up": 4, "primary": 5, "eth2
 FLAGS: dict = {}
 
 
-@pytest.fixture(name="twins")
-def fixture_twins():
-    return Twins()
+@pytest.fixture(name="fakes")
+def fixture_fakes():
+    return FakeCommands()
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def no_command_escapes(request, monkeypatch):
 
     for name in ("posix_spawn", "fork", "execve"):
         monkeypatch.setattr(posix, name, refuse)
-    monkeypatch.setattr(commands, "_run", refuse)
+    monkeypatch.setattr(changes, "_run", refuse)
     yield
     assert not escaped
 
@@ -66,15 +67,9 @@ def no_command_escapes(request, monkeypatch):
 def as_it_was(monkeypatch):
     """The package's few global values are the same after a test as before."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    monkeypatch.setattr(waiting, "_deadline", None)
-    monkeypatch.setattr(waiting, "_step", waiting.LEAST)
-    monkeypatch.setattr(waiting, "reserve", [])
-    monkeypatch.setattr(commands, "tracers", [])
-    monkeypatch.setattr(commands, "_sh_fails", False)
-    monkeypatch.setattr(commands, "_tries", 5)
-    monkeypatch.setattr(environment, "_patience", 0.2)
-    monkeypatch.setattr(log, "_hanging", set())
-    monkeypatch.setattr(files, "_told", set())
+    children.RUN.begin()
+    children.RUN.tries = 5
+    children.RUN.patience = 0.2
     before = dict(commands.ENV), dict(commands.CHILD_ENV)
     yield
     for number, handler in handlers.items():
@@ -82,21 +77,22 @@ def as_it_was(monkeypatch):
     for mapping, values in zip((commands.ENV, commands.CHILD_ENV), before):
         mapping.clear()
         mapping.update(values)
-    environment._found.clear()
+    commands._found.clear()
 
 
 @pytest.fixture
-def fp(twins, tmp_path, monkeypatch):
+def fp(fakes, tmp_path, monkeypatch):
     """The programs that the test describes; PATH and HA_BIN hold stand-ins alone."""
-    for name in ("query", "query_ahead", "query_start", "query_end", "get_ready", "run", "detach",
-                 "replace"):
-        monkeypatch.setattr(commands, name, getattr(twins, name))
-    monkeypatch.setattr(waiting, "wait_some", twins.wait_some)
-    monkeypatch.setattr(environment, "USUAL_PATH", "")
-    # The twins say subprocess.Popen; looking for it in every module takes longer than the test.
+    for name in ("query", "prefetch", "query_start", "query_end", "detach", "replace"):
+        monkeypatch.setattr(commands, name, getattr(fakes, name))
+    for name in ("import_sh", "run"):
+        monkeypatch.setattr(changes, name, getattr(fakes, name))
+    monkeypatch.setattr(children, "wait_some", fakes.wait_some)
+    monkeypatch.setattr(commands, "USUAL_PATH", "")
+    # The fakes say subprocess.Popen; looking for it in every module takes longer than the test.
     monkeypatch.setattr(ProcessDispatcher, "_patch_popen_references", lambda _popen: None,
                         raising=False)
-    programs = Programs(twins, tmp_path / "bin")
+    programs = Programs(fakes, tmp_path / "bin")
     programs.install("ip", "arping", "send_arp", "send_ua")
     commands.load_environment(programs_environment(tmp_path))
     with programs:

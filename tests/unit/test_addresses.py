@@ -7,7 +7,7 @@ import random
 import _socket
 import pytest
 
-from ipaddr2_py import addresses, waiting
+from ipaddr2_py import addresses, children
 from ipaddr2_py.addresses import Unreadable
 
 
@@ -18,7 +18,7 @@ def held(text):
 def serving(text, ip, prefix):
     """Interfaces that hold ip/prefix without a peer according to what `ip` printed."""
     family = "inet6" if ":" in ip else "inet"
-    return [one.nic for one in addresses.read_held(family, ip, waiting.Result(0, text))
+    return [one.nic for one in addresses.parse_held(family, ip, children.Result(0, text))
             if one.prefix == prefix and not one.peer]
 
 
@@ -183,14 +183,14 @@ def test_an_interrupted_list_is_asked_for_again(fp, captured):
     fp.query(show, err=INTERRUPTED)
     fp.query(show, err=INTERRUPTED)
     fp.query(show, captured("addr-inet-to-10"))
-    assert len(addresses.held_addresses("inet", "192.0.2.10")) == 1
+    assert len(addresses.address_places("inet", "192.0.2.10")) == 1
 
 
 def test_a_list_that_is_always_interrupted_does_not_say_that_it_is_not_there(fp):
     for _ in range(addresses.TRIES + 1):
         fp.query("ip -o -f inet addr show to 192.0.2.10", err=INTERRUPTED)
     with pytest.raises(Unreadable):
-        addresses.held_addresses("inet", "192.0.2.10")
+        addresses.address_places("inet", "192.0.2.10")
 
 
 @pytest.mark.parametrize("blank", "\u2003\u3000\u2028\u0085\x1c\x1d\x1e\x1f")

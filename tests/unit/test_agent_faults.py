@@ -7,19 +7,21 @@ import sys
 
 import pytest
 
-from ipaddr2_py import commands, packets, waiting
+from ipaddr2_py import changes, children, commands
+from ipaddr2_py.announce import packets
 from tests.unit.scenes import ON_ETH0, ON_ETH0_6
-from tests.unit.twins import NO_PID
+from tests.unit.fake_commands import NO_PID
 
-GUARDED = ("agent", "start", "stop", "vip", "findif", "interface", "announce", "ocf", "params",
-           "pidfile", "commands", "place", "addresses", "files", "dad", "lookout")
+GUARDED = ("agent", "actions.start", "actions.stop", "vip", "findif", "changes.interface",
+           "announce.sender", "ocf", "params", "announce.pidfile", "commands", "place", "addresses",
+           "changes.files", "announce.dad", "announce.lookout")
 #: main() as it ends: nothing is left that could handle a fault in these. A generator that is
 #: closed is called as well, and Python drops what it raises then.
 LAST = ("main", "unexpected", "ocf_exit_reason", "ocf_log", "write_all", "<genexpr>", "to_bytes")
 #: What befalls these may leave a note behind, or none, or the kernel's setting: that fails nothing.
 NOTE = ("note_path", "plain", "put_settings_back.<listcomp>")
 #: What befalls these as they end finds the work done.
-DONE = ("serve", "__exit__", "ip_start", "perform", "drop_ahead", "outcome")
+DONE = ("serve", "__exit__", "ip_start", "perform", "discard_prefetched", "outcome")
 
 
 class World:
@@ -33,22 +35,22 @@ class World:
 
     def query(self, argv):
         if "exact" in argv:
-            return waiting.Result(0)
+            return children.Result(0)
         if "addr" not in argv:
-            return waiting.Result(0, self.texts.get(argv[4 if "route" in argv else 1], ""))
+            return children.Result(0, self.texts.get(argv[4 if "route" in argv else 1], ""))
         if "to" not in argv:
-            return waiting.Result(0, self.texts["dev"])
-        return waiting.Result(0, self.texts[argv[3]] if self.holds else "")
+            return children.Result(0, self.texts["dev"])
+        return children.Result(0, self.texts[argv[3]] if self.holds else "")
 
     def run(self, argv):
         if "add" in argv or "delete" in argv:
             self.holds = "add" in argv
-        return waiting.Result(0)
+        return children.Result(0)
 
-    def query_ahead(self, argv):
+    def prefetch(self, argv):
         """It is answered when it is asked for."""
 
-    def get_ready(self):
+    def import_sh(self):
         """The library is there: nothing is imported for it."""
         return True
 
@@ -60,7 +62,7 @@ class World:
         return Started(argv)
 
     def query_end(self, started):
-        return self.query(started.argv) if started.argv[0] == "ip" else waiting.Result(0)
+        return self.query(started.argv) if started.argv[0] == "ip" else children.Result(0)
 
 
 class Started:
@@ -98,9 +100,10 @@ def world(host, agent, captured, monkeypatch):
     """A function world(action, fault, **parameters): the agent's run, and the World after it."""
     def run(action, fault, holds, **parameters):
         place = World(captured, holds)
-        for name in ("query", "query_ahead", "get_ready", "query_start", "query_end", "run",
-                     "detach"):
+        for name in ("query", "prefetch", "query_start", "query_end", "detach"):
             monkeypatch.setattr(commands, name, getattr(place, name))
+        for name in ("import_sh", "run"):
+            monkeypatch.setattr(changes, name, getattr(place, name))
         sys.setprofile(fault)
         try:
             done = agent(action, **parameters)
@@ -148,10 +151,10 @@ def test_no_fault_reaches_pacemaker(world, action, parameters, holds, step):
 @pytest.mark.parametrize("action, parameters, holds, step", CASES)
 def test_a_signal_at_any_moment(world, monkeypatch, action, parameters, holds, step, event):
     died = []
-    monkeypatch.setattr(commands, "die_of", died.append)
+    monkeypatch.setattr(children, "die_of", died.append)
     for at in itertools.count(0 if event == "call" else step // 2, step):
         died.clear()
-        fault = Fault(commands.Terminated(15), at, event)
+        fault = Fault(children.Terminated(15), at, event)
         done, place = world(action, fault, holds, arp_interval=1, **parameters)
         if not fault.happened:
             assert done.rc == 0 and at > 10

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import commands, metadata, waiting
+from ipaddr2_py import children, commands
+from ipaddr2_py.provider import metadata
 from tests.unit.scenes import ON_ETH0, SHOW4
 
 ACTIONS = ("start", "stop", "status", "monitor", "validate-all")
@@ -103,12 +104,12 @@ def test_validate_all_of_what_is_good(fp, agent):
 @pytest.mark.parametrize("timeout, seconds", [
     (None, 20), ("", 20), ("0", 20), ("x", 20), ("-1", 20), ("20000", 20), ("60000", 60),
     ("90", 1), ("9223372036854775807", 1e6)])
-def test_the_childrens_time_is_below_the_actions(fp, agent, twins, monkeypatch, timeout, seconds):
+def test_the_childrens_time_is_below_the_actions(fp, agent, fakes, monkeypatch, timeout, seconds):
     left = []
 
     def query(argv):
-        left.append(waiting.remaining())
-        return twins.query(argv)
+        left.append(children.remaining())
+        return fakes.query(argv)
 
     monkeypatch.setattr(commands, "query", query)
     fp.query(SHOW4)

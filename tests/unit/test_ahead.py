@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from ipaddr2_py import ahead, commands
+from ipaddr2_py import addresses, commands
 from tests.unit.conftest import programs_environment
 
 AGENT = "/ocf/IPaddr2"
@@ -22,7 +22,7 @@ def test_addresses_are_spelled_as_the_standard_library_does():
             continue        # printed with an IPv4 address in it
         for spelling in (str(address), address.exploded, str(address).upper(),
                          ":".join("%X" % group for group in groups)):
-            assert ahead.canonical(spelling, "inet6") == str(address)
+            assert addresses.canonical(spelling, "inet6") == str(address)
 
 
 def test_ipv4_is_read_as_inet_pton_does():
@@ -36,10 +36,10 @@ def test_ipv4_is_read_as_inet_pton_does():
             expected = socket.inet_pton(socket.AF_INET, text)
         except (OSError, ValueError):
             expected = None
-        assert ahead.address_bytes(text, "inet") == expected, text
+        assert addresses.address_bytes(text, "inet") == expected, text
         if expected:
             found += 1
-            assert ahead.address_text(expected, "inet") == text
+            assert addresses.address_text(expected, "inet") == text
     assert found > 30
 
 
@@ -47,8 +47,8 @@ def test_ipv4_is_read_as_inet_pton_does():
     ("192.0.2.050", "inet"), ("", "inet"), ("::1", "inet"), ("192.0.2.1", "inet6"),
     (":::", "inet6"), ("x\0", "inet"), ("\udcff", "inet6")])
 def test_what_is_no_address_stays_as_it_is(text, family):
-    assert ahead.address_bytes(text, family) is None
-    assert ahead.canonical(text, family) == text
+    assert addresses.address_bytes(text, family) is None
+    assert addresses.canonical(text, family) == text
 
 
 # --- a monitor's first question -------------------------------------------------------------
@@ -59,11 +59,11 @@ def what_is_asked(monkeypatch, tmp_path):
     """asked(action, **parameters): what begin() begins, a list of argvs."""
     def run(*words, **parameters):
         found = []
-        monkeypatch.setattr(commands, "query_ahead", found.append)
+        monkeypatch.setattr(commands, "prefetch", found.append)
         environ = dict(programs_environment(tmp_path))
         environ.update(("OCF_RESKEY_" + name, value) for name, value in parameters.items())
         commands.load_environment(environ)
-        ahead.begin([AGENT, *words])
+        addresses.prefetch_monitor([AGENT, *words])
         return found
 
     return run
@@ -74,7 +74,7 @@ def what_is_asked(monkeypatch, tmp_path):
     ("192.0.2.10", "inet"), ("10.0.0.255", "inet"), ("2001:DB8:0::10", "inet6"), ("::1", "inet6"),
     ("::ffff:192.0.2.10", "inet6")])
 def test_a_monitor_asks_for_its_address(asked, action, ip, family):
-    words = ahead.held_query(family, ahead.canonical(ip, family))
+    words = addresses.addr_show_words(family, addresses.canonical(ip, family))
     assert asked(action, ip=ip) == [["ip", *words]]
 
 
@@ -100,8 +100,8 @@ def test_a_host_out_of_descriptors_is_the_agents_to_tell_of(asked, monkeypatch):
     def none_left(_argv):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(commands, "query_ahead", none_left)
-    ahead.ip_query_ahead(["addr"])
+    monkeypatch.setattr(commands, "prefetch", none_left)
+    addresses.prefetch_ip(["addr"])
 
 
 @pytest.mark.parametrize("value, words", [
@@ -109,4 +109,4 @@ def test_a_host_out_of_descriptors_is_the_agents_to_tell_of(asked, monkeypatch):
     (" /sbin/ip  -s ", ["/sbin/ip", "-s"])])
 def test_ip_util(value, words):
     commands.load_environment({} if value is None else {"IP2UTIL": value})
-    assert ahead.ip_command() == words
+    assert addresses.ip_command() == words

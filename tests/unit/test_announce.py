@@ -5,7 +5,8 @@ import posix
 
 import pytest
 
-from ipaddr2_py import announce, commands, dad, lookout, packets, waiting
+from ipaddr2_py import children, commands
+from ipaddr2_py.announce import dad, lookout, packets, sender as announce
 from tests.unit.scenes import DAD6, LINK, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
 
 IP6 = "2001:db8::e"
@@ -289,7 +290,7 @@ def test_the_number_of_the_interface_counts_where_it_is_known(fp, make_vip, capt
     (0, 20, False, 0), (0.5, 20, False, 0.5), (2.5, 20, False, 2.5), (2.5, 1.5, True, 1.5)])
 def test_a_pause(make_vip, clock, looks, seconds, limit, over, took):
     looks(int(took))
-    waiting.set_deadline(limit)
+    children.set_deadline(limit)
     watch, begin = lookout.Lookout(make_vip()), clock.now
     assert watch.pause(seconds) is over and not watch.gone
     assert clock.now - begin == pytest.approx(took)
@@ -303,7 +304,7 @@ def test_a_program_is_ended_when_the_address_has_gone(fp, make_vip, looks, clock
     def wait_some(_started, seconds):
         clock.now += seconds
 
-    monkeypatch.setattr(waiting, "wait_some", wait_some)
+    monkeypatch.setattr(children, "wait_some", wait_some)
     ended, real = [], commands.query_end
 
     def query_end(started, seconds=None):
@@ -312,7 +313,7 @@ def test_a_program_is_ended_when_the_address_has_gone(fp, make_vip, looks, clock
 
     monkeypatch.setattr(commands, "query_end", query_end)
     sending = announce.Sending(make_vip(arp_sender="iputils_arping"), "5", "info")
-    waiting.set_deadline(60)
+    children.set_deadline(60)
     assert announce.run_sender(sending) == 1
     assert ended[-1] == 0
     log = (tmp_path / "log").read_text()
@@ -353,7 +354,7 @@ def test_the_built_in_sender_ends_with_the_address(make_vip, built_in, clock, lo
                                                    interval, rounds, ends):
     looks(4, gone=True)
     vip = make_vip(arp_sender="builtin", arp_bg="no", arp_count="1000", arp_interval=interval)
-    waiting.set_deadline(1000)
+    children.set_deadline(1000)
     begin = clock.now
     assert announce.announce(announce.prepare(vip), "") == 1
     assert clock.now - begin == pytest.approx(ends)
@@ -366,7 +367,7 @@ def test_the_built_in_sender_ends_with_the_address(make_vip, built_in, clock, lo
 def test_the_built_in_sender_ends_at_the_time_limit(make_vip, built_in, clock, looks, tmp_path):
     looks(2)
     vip = make_vip(arp_sender="builtin", arp_bg="no", arp_count="1000", arp_interval="1000")
-    waiting.set_deadline(2.5)
+    children.set_deadline(2.5)
     assert announce.announce(announce.prepare(vip), "") == 1
     assert built_in.made[0][1:] == [3, "closed"]
     assert "INFO: ended at the time limit" in (tmp_path / "log").read_text()

@@ -11,10 +11,15 @@ import threading
 
 import pytest
 
-from ipaddr2_py import (clusterip, clusterip_iptables, clusterip_nft, clusterip_params,
-                        clusterip_rules, clusterip_share, clusterip_target, files, ocf, packets,
-                        place, start, stop)
-from ipaddr2_py.clusterip_share import Share
+from ipaddr2_py import children, clusterip, ocf, place
+from ipaddr2_py.actions import start, stop
+from ipaddr2_py.announce import packets
+from ipaddr2_py.changes import files
+from ipaddr2_py.clusterip import (iptables as clusterip_iptables, nft as clusterip_nft,
+                                  params as clusterip_params,
+                                  nft_rules as clusterip_rules, share as clusterip_share,
+                                  target as clusterip_target)
+from ipaddr2_py.clusterip.share import Share
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "clusterip"
 VIP4, VIP6 = "192.0.2.100", "2001:db8::100"
@@ -59,7 +64,7 @@ def target(tmp_path, monkeypatch):
     folder = tmp_path / "ipt_CLUSTERIP"
     folder.mkdir()
     monkeypatch.setattr(clusterip_target, "FOLDER", str(folder))
-    monkeypatch.setattr(clusterip_target, "_known", {})
+    monkeypatch.setattr(children.RUN, "known", {})
     return folder
 
 
@@ -74,13 +79,13 @@ def test_derived_mac_is_the_shell_agents(text, mac):
     pipe = "echo %s | md5sum | sed -e 's#\\(............\\).*#\\1#' -e 's#..#&:#g; s#:$##' " \
         "-e 's#^\\(.\\)[02468aAcCeE]#\\11#'" % words
     expected = subprocess.run(["sh", "-c", pipe], stdout=subprocess.PIPE, text=True).stdout.strip()
-    found = clusterip_share.derived_mac(clusterip_share.derived_digest(*text), "inet")
+    found = clusterip_share.derived_mac(clusterip_share.digest_of(*text), "inet")
     assert found == expected and (mac is None or found == mac)
     assert int(found[:2], 16) & 1
 
 
 def test_derived_mac_of_ipv6():
-    digest = clusterip_share.derived_digest(VIP6, 64, "")
+    digest = clusterip_share.digest_of(VIP6, 64, "")
     assert clusterip_share.derived_mac(digest, "inet6") == MAC6
     assert int(digest[:8], 16) == SEED6
 
@@ -341,15 +346,15 @@ def test_rules_of_the_target():
 
 def test_derived_settings_stay_as_they_were_found(shared):
     found = Share("eth0", "01:00:5e:00:00:01", PORTS, 3, 5)
-    share = clusterip_share.wanted(shared(), found)
+    share = clusterip_share.configured_share(shared(), found)
     assert (share.mac, share.seed) == ("01:00:5e:00:00:01", 5)
-    share = clusterip_share.wanted(shared(mac="01-00-5e-00-00-02", clusterip_hash_seed="7"), found)
+    share = clusterip_share.configured_share(shared(mac="01-00-5e-00-00-02", clusterip_hash_seed="7"), found)
     assert (share.mac, share.seed) == ("01:00:5e:00:00:02", 7)
-    share = clusterip_share.wanted(shared())
+    share = clusterip_share.configured_share(shared())
     assert (share.mac, share.seed) == (MAC4, SEED4)
-    share = clusterip_share.wanted(shared(), Share("eth0", MAC4, PORTS, 3, 0))
+    share = clusterip_share.configured_share(shared(), Share("eth0", MAC4, PORTS, 3, 0))
     assert share.seed == 0          # found, where -1 is not known
-    share = clusterip_share.wanted(shared(), Share("eth0", MAC4, PORTS, 3, -1))
+    share = clusterip_share.configured_share(shared(), Share("eth0", MAC4, PORTS, 3, -1))
     assert share.seed == SEED4
 
 
@@ -358,14 +363,14 @@ def test_derived_settings_stay_as_they_were_found(shared):
     ({"clusterip_hash": "sourceip"}, False), ({"buckets": 4}, False), ({"nic": "eth1"}, False),
     ({"clusterip_hash_seed": "0x77d26fe5"}, True), ({"clusterip_hash_seed": "1"}, False)])
 def test_settings_that_fit(shared, given, fits):
-    assert clusterip_share.fits(Share("eth0", MAC4, PORTS, 3, SEED4), shared(**given)) is fits
+    assert clusterip_share.matches(Share("eth0", MAC4, PORTS, 3, SEED4), shared(**given)) is fits
 
 
 @pytest.mark.parametrize("given", [
     {}, {"mac": MAC4}, {"clusterip_hash_seed": "1"}, {"clusterip_hash": "sourceip"}])
 def test_what_is_not_known_fits(shared, given):
     """The target's file tells the buckets alone, and its rules no seed."""
-    assert clusterip_share.fits(Share(), shared(**given))
+    assert clusterip_share.matches(Share(), shared(**given))
 
 
 @pytest.mark.parametrize("given", [
@@ -436,7 +441,7 @@ def test_refusals(shared, capfd, given, name):
     ({"clusterip_firewall": "iptables"}, [], False, ["iptables"])])
 def test_choice_of_a_backend(fp, shared, monkeypatch, capfd, given, tools, target_there, chosen):
     programs(fp, *tools)
-    monkeypatch.setattr(clusterip_target, "_known", {"target": target_there})
+    monkeypatch.setattr(children.RUN, "known", {"target": target_there})
     vip = shared(**given)
     vip.action = "monitor"
     assert clusterip.usable(vip) == chosen
@@ -453,8 +458,8 @@ def test_choice_of_a_backend(fp, shared, monkeypatch, capfd, given, tools, targe
 
 def test_start_takes_no_nft_that_the_kernel_refuses(fp, shared, monkeypatch):
     programs(fp, "nft", "iptables", "arptables")
-    monkeypatch.setattr(clusterip_target, "_known", {"target": False})
-    monkeypatch.setattr(clusterip_nft, "_known", {})
+    monkeypatch.setattr(children.RUN, "known", {"target": False})
+    monkeypatch.setattr(children.RUN, "known", {})
     fp.query("nft list tables", rc=1)
     for _ in range(2):      # asked once
         assert clusterip.usable(shared()) == ["iptables"]
@@ -521,7 +526,7 @@ def test_nft_first_bucket_and_its_undoing(fp, shared, joined):
     vip = shared()
     listed(fp)
     fp.run("ip maddress add 77:d2:6f:e5:f8:7e dev eth0")
-    share = clusterip_share.wanted(vip)
+    share = clusterip_share.configured_share(vip)
     script = "; ".join(clusterip_nft.table_script(vip, share, {1}))
     fp.run(["nft", script])
     undo = []
@@ -537,7 +542,7 @@ def test_nft_first_bucket_and_its_undoing(fp, shared, joined):
 def test_nft_without_tproxy(fp, shared, joined):
     programs(fp, "nft")
     vip = shared()
-    share = clusterip_share.wanted(vip)
+    share = clusterip_share.configured_share(vip)
     listed(fp)
     first, second = ("; ".join(clusterip_nft.table_script(vip, share, {1}, defragment))
                      for defragment in clusterip_nft.DEFRAGMENT)
@@ -551,7 +556,7 @@ def test_nft_that_refuses(fp, shared, joined, capfd):
     programs(fp, "nft")
     vip = shared(clusterip_hash="sourceip")
     listed(fp)
-    fp.run(["nft", "; ".join(clusterip_nft.table_script(vip, clusterip_share.wanted(vip), {1}))],
+    fp.run(["nft", "; ".join(clusterip_nft.table_script(vip, clusterip_share.configured_share(vip), {1}))],
            rc=1)
     with pytest.raises(ocf.OcfExit) as leaving:
         clusterip_nft.take(vip, [])
@@ -834,7 +839,7 @@ def test_monitor_path_is_lean():
         "sys.path.insert(0, %r)\n" \
         "from ipaddr2_py import clusterip\n" \
         "for name in clusterip.FIREWALLS: clusterip.backend(name)\n" \
-        "from ipaddr2_py import packets\n" \
+        "from ipaddr2_py.announce import packets\n" \
         "from _md5 import md5\n" \
         "print(*sorted(set(sys.modules) - before))" % str(DATA.parents[2])
     told = subprocess.run([sys.executable, "-IS", "-c", text], stdout=subprocess.PIPE, text=True,

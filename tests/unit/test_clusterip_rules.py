@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from ipaddr2_py import clusterip, clusterip_nft, clusterip_rules
+from ipaddr2_py import clusterip
+from ipaddr2_py.clusterip import nft as clusterip_nft, nft_rules as clusterip_rules
 
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "clusterip"
 VERSIONS = ("0.9.8", "1.0.6", "1.1.3", "1.1.7")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One contract for query(), run() and their twins: the same real programs, the same results."""
+"""One contract for query(), run() and their fakes: the same real programs, the same results."""
 
 import os
 import pathlib
@@ -14,8 +14,9 @@ import traceback
 
 import pytest
 
-from ipaddr2_py import commands, libraries, waiting
-from tests.unit.twins import Programs, Twins
+from ipaddr2_py import changes, children, commands
+from ipaddr2_py.changes import sh_import
+from tests.unit.fake_commands import Programs, FakeCommands
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_programs")]
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def load_sh(folder):
     sys.modules.pop("sh", None)
     sys.path.insert(0, folder)
     try:
-        return libraries.import_sh()
+        return sh_import.load()
     finally:
         sys.path[:] = path
         sys.modules.pop("sh", None)
@@ -56,7 +57,7 @@ class Door:
 
     def __init__(self, name):
         self.merged = name.startswith("run")
-        side = Twins() if name.endswith("twin") else commands
+        side = FakeCommands() if name.endswith("fake") else commands
         self.open = side.run if self.merged else side.query
 
     def __call__(self, *argv):
@@ -136,17 +137,17 @@ def test_big_output_on_both_sides(door):
     assert (result.rc, len(result.out + result.err)) == (3, 1200000)
 
 
-@pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
+@pytest.mark.parametrize("start", [commands.query, changes.run], ids=["query", "run"])
 def test_output_beyond_the_limit_is_dropped_and_nobody_waits(start, monkeypatch):
     commands.load_environment({"PATH": PATH})
-    monkeypatch.setattr(waiting, "OUTPUT_LIMIT", 1000)
+    monkeypatch.setattr(children, "OUTPUT_LIMIT", 1000)
     result = start(["sh", "-c", "yes | head -c 3000000; exit 5"])
     assert result.rc == 5 and 1000 <= len(result.out) < 200000
 
 
 def test_the_time_limit(door):
     for limit in (0.1, 0.2, 0.5, 2, 8):     # until it had the time to print something
-        waiting.set_deadline(limit)
+        children.set_deadline(limit)
         begin = time.monotonic()
         result = door.script("echo $$; exec sleep 60")
         assert limit < time.monotonic() - begin < limit + 2
@@ -154,13 +155,13 @@ def test_the_time_limit(door):
         if result.out:
             break
     assert not os.path.exists("/proc/%d" % int(result.out))
-    assert waiting.remaining() == 0
+    assert children.remaining() == 0
     result = door("sleep", "60")
     assert (result.rc, result.timed_out) == (137, True)
 
 
 def test_the_time_limit_of_a_program_that_closed_its_output(door):
-    waiting.set_deadline(0.15)
+    children.set_deadline(0.15)
     result = door.script("exec sleep 60 >/dev/null 2>&1")
     assert (result.rc, result.timed_out) == (137, True)
 
@@ -197,13 +198,13 @@ def test_what_children_stand_in(door):
 def test_no_child_is_left(door):
     pid = int(door.script("echo $$").out)
     assert not os.path.exists("/proc/%d" % pid)
-    assert not commands.children
+    assert not children.children
 
 
 # --- the rest of the doors -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("side", [commands, Twins()], ids=["real", "twin"])
+@pytest.mark.parametrize("side", [commands, FakeCommands()], ids=["real", "fake"])
 def test_query_in_two_steps(side):
     commands.load_environment({"PATH": PATH})
     begin = time.monotonic()
@@ -228,7 +229,7 @@ def counted(tmp_path):
 
 def test_a_query_begun_ahead_runs_once(counted):
     argv, calls = counted
-    commands.query_ahead(argv)
+    commands.prefetch(argv)
     result = commands.query(list(argv))
     assert (result.rc, result.out, calls()) == (3, "1\n", 1)
     assert commands.query(argv).out == "2\n"
@@ -236,8 +237,8 @@ def test_a_query_begun_ahead_runs_once(counted):
 
 def test_a_query_begun_before_a_change_is_asked_again_after_it(counted):
     argv, calls = counted
-    commands.query_ahead(argv)
-    commands.run(["true"])
+    commands.prefetch(argv)
+    changes.run(["true"])
     before = calls()        # it may have come to an end by then
     assert commands.query(argv).out == "%d\n" % (before + 1)
 
@@ -246,21 +247,21 @@ def test_what_nobody_asks_for_is_ended():
     commands.load_environment({"PATH": PATH})
     kept = pathlib.Path("/proc/self/task/%d/children" % os.getpid())
     before = len(os.listdir("/proc/self/fd")), kept.read_text()
-    commands.query_ahead(["sleep", "60"])
-    commands.query_ahead(["sleep", "61"])
-    commands.query_ahead(["no-such-program"])
+    commands.prefetch(["sleep", "60"])
+    commands.prefetch(["sleep", "61"])
+    commands.prefetch(["no-such-program"])
     begin = time.monotonic()
-    commands.drop_ahead()
+    commands.discard_prefetched()
     assert time.monotonic() - begin < 2
     assert (len(os.listdir("/proc/self/fd")), kept.read_text()) == before
 
 
 def test_remaining_time(monkeypatch):
-    assert waiting.remaining() == 20
-    waiting.set_deadline(5)
-    assert 4.5 < waiting.remaining() <= 5
-    waiting.set_deadline(-5)
-    assert waiting.remaining() == 0
+    assert children.remaining() == 20
+    children.set_deadline(5)
+    assert 4.5 < children.remaining() <= 5
+    children.set_deadline(-5)
+    assert children.remaining() == 0
 
 
 @pytest.mark.parametrize("words", [
@@ -324,11 +325,11 @@ AILMENTS = {
     "/dev/fd and its message": lambda patch: (
         patch.setattr(os, "listdir", no_listing),
         patch.setattr(traceback, "format_exc", fail_after(traceback.format_exc, 0, OSError(24)))),
-    "import": lambda patch: patch.setattr(libraries, "import_sh", fail_after(
+    "import": lambda patch: patch.setattr(sh_import, "load", fail_after(
         None, 0, OSError(24, "Too many open files"))),
-    "import of a C module": lambda patch: patch.setattr(libraries, "import_sh", fail_after(
+    "import of a C module": lambda patch: patch.setattr(sh_import, "load", fail_after(
         None, 0, ImportError("failed to map segment", path="/usr/lib/x/termios.so"))),
-    "import, as it is missing": lambda patch: patch.setattr(libraries, "import_sh", fail_after(
+    "import, as it is missing": lambda patch: patch.setattr(sh_import, "load", fail_after(
         None, 0, ModuleNotFoundError("No module named 'sh'", name="sh"))),
 }
 
@@ -344,15 +345,15 @@ def test_run_where_sh_cannot_do_it(monkeypatch, counted, kind, ailment):
     before = sorted(os.listdir("/proc/self/fd")), children.read_text()
     with monkeypatch.context() as patch:
         AILMENTS[ailment](patch)
-        waiting.set_deadline(10)
+        children.set_deadline(10)
         begin = time.monotonic()
-        result = commands.run(argv)
+        result = changes.run(argv)
         assert time.monotonic() - begin < 5
     assert (result.rc, result.out, result.err, calls()) == (3, "1\n", "", 1)
     assert sorted(os.listdir("/proc/self/fd")) == before[0]
     assert children.read_text() == before[1]
-    assert not commands.children and not commands._begun
-    result = commands.run(["sh", "-c", "echo two; echo three >&2; exit 4"])     # it goes on
+    assert not children.children and not commands._begun
+    result = changes.run(["sh", "-c", "echo two; echo three >&2; exit 4"])     # it goes on
     assert (result.rc, result.out) == (4, "two\nthree\n")
 
 
@@ -361,7 +362,7 @@ def test_what_is_missing_and_what_is_sick(monkeypatch):
                            ("import, as it is missing", False)):
         with monkeypatch.context() as patch:
             AILMENTS[ailment](patch)
-            assert commands.get_ready() is ready, ailment
+            assert changes.import_sh() is ready, ailment
 
 
 @pytest.mark.parametrize("problem", [
@@ -377,24 +378,24 @@ def test_a_program_that_cannot_be_started(monkeypatch, problem, what):
     with monkeypatch.context() as patch:
         patch.setattr(posix, what, fail_after(None, 0, problem))
         told = str(problem) or "[Errno 12] out of memory"
-        for result in (commands.query(["true"]), commands.run(["true"])):
+        for result in (commands.query(["true"]), changes.run(["true"])):
             assert (result.rc, result.out + result.err) == (126, told)
-        commands.query_ahead(["true"])
-    assert not commands._ahead and sorted(os.listdir("/proc/self/fd")) == before
+        commands.prefetch(["true"])
+    assert not children.RUN.prefetched and sorted(os.listdir("/proc/self/fd")) == before
     assert commands.query(["true"]).rc == 0
 
 
 def test_memory_is_set_aside_for_taking_back(monkeypatch):
     """From a change on, until a program cannot be started or what failed is taken back."""
     commands.load_environment({"PATH": PATH})
-    for release in (waiting.use_spare_time, lambda: commands.query(["true"])):
-        commands.get_ready()
-        commands.get_ready()
-        assert [len(block) for block in waiting.reserve] == [waiting.RESERVE]
+    for release in (children.extend_for_undo, lambda: commands.query(["true"])):
+        changes.import_sh()
+        changes.import_sh()
+        assert [len(block) for block in children.reserve] == [children.RESERVE]
         with monkeypatch.context() as patch:
             patch.setattr(posix, "posix_spawn", fail_after(None, 0, OSError(12, "no memory")))
             release()
-        assert not waiting.reserve
+        assert not children.reserve
 
 
 def test_room_that_comes(monkeypatch):
@@ -415,12 +416,12 @@ def test_room_that_comes(monkeypatch):
 def test_others_are_waited_for_where_there_is_no_room(monkeypatch):
     """The results of those that were under way are there when they are asked for."""
     commands.load_environment({"PATH": PATH})
-    commands.query_ahead(["echo", "ahead"])
+    commands.prefetch(["echo", "ahead"])
     started = commands.query_start(["sh", "-c", "echo under way; echo err >&2; exit 5"])
     spawn = posix.posix_spawn
 
     def with_room(*words, **more):
-        if commands.children:
+        if children.children:
             raise OSError(24, "Too many open files")
         return spawn(*words, **more)
 
@@ -429,10 +430,10 @@ def test_others_are_waited_for_where_there_is_no_room(monkeypatch):
     result = commands.query_end(started)
     assert (result.rc, result.out, result.err) == (5, "under way\n", "err\n")
     assert commands.query(["echo", "ahead"]).out == "ahead\n"
-    commands.query_ahead(["echo", "dropped"])
+    commands.prefetch(["echo", "dropped"])
     commands.query_start(["true"])
-    commands.drop_ahead()
-    assert not commands._ahead
+    commands.discard_prefetched()
+    assert not children.RUN.prefetched
 
 
 # --- the limit -------------------------------------------------------------------------------
@@ -441,7 +442,7 @@ def test_others_are_waited_for_where_there_is_no_room(monkeypatch):
 def test_what_has_arrived_counts_before_the_limit(monkeypatch):
     """The agent was paused, the program was not: it has long ended, and said all."""
     commands.load_environment({"PATH": PATH})
-    waiting.set_deadline(5)
+    children.set_deadline(5)
     started = commands.query_start(["sh", "-c", "echo out; exit 3"])
     wait_until_ended(started.pid)
     now = time.monotonic
@@ -459,54 +460,54 @@ def test_a_pause_is_given_back(monkeypatch, pause, granted):
     """The program was paused as well: it gets the time again, a second at most."""
     now, shift = time.monotonic, [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now() + shift[0])
-    limit = waiting.Limit(0.01)
+    limit = children.Limit(0.01)
     shift[0] = 0.01 + pause
     assert granted - 0.1 < limit.left() <= granted + 0.1
     shift[0] += 60
     assert limit.left() == 0 == limit.left()
 
 
-@pytest.mark.parametrize("step, least", [(0.0, waiting.LEAST), (1.0, 1.0)])
+@pytest.mark.parametrize("step, least", [(0.0, children.LEAST), (1.0, 1.0)])
 def test_a_step_behind_the_deadline_has_time_of_its_own(step, least):
-    waiting.set_deadline(-5, step=step)
-    assert waiting.remaining() == 0
-    assert least - 0.1 < waiting.Limit().left() <= least
-    waiting.set_deadline(30, step=step)
-    assert 29 < waiting.Limit().left() <= 30
-    assert 0 < waiting.Limit(0.05).left() <= 0.05
+    children.set_deadline(-5, step=step)
+    assert children.remaining() == 0
+    assert least - 0.1 < children.Limit().left() <= least
+    children.set_deadline(30, step=step)
+    assert 29 < children.Limit().left() <= 30
+    assert 0 < children.Limit(0.05).left() <= 0.05
 
 
-@pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
+@pytest.mark.parametrize("start", [commands.query, changes.run], ids=["query", "run"])
 def test_one_that_hangs_costs_the_others_their_step(start):
     """A node whose programs all hang gets through a stop, if only with 1, before its timeout."""
     commands.load_environment({"PATH": PATH})
-    waiting.set_deadline(-5, step=0.5)
+    children.set_deadline(-5, step=0.5)
     assert start(["sh", "-c", "exit 3"]).rc == 3
-    assert waiting.Limit().left() > 0.4
+    assert children.Limit().left() > 0.4
     begin = time.monotonic()
     assert start(["sleep", "60"]).timed_out
     assert time.monotonic() - begin > 0.4
-    assert 0.1 < waiting.Limit().left() <= waiting.LEAST
+    assert 0.1 < children.Limit().left() <= children.LEAST
     begin = time.monotonic()
     assert start(["sleep", "60"]).timed_out
     assert time.monotonic() - begin < 0.4
-    assert 29 < waiting.Limit(30).left() <= 30, "a limit that is given stays"
+    assert 29 < children.Limit(30).left() <= 30, "a limit that is given stays"
 
 
 def test_an_overrun():
-    waiting.set_deadline(-5, step=3.0)
-    limit = waiting.Limit()
+    children.set_deadline(-5, step=3.0)
+    limit = children.Limit()
     assert not limit.timed_out and limit.left() > 2.9
     limit.overrun()
-    assert limit.timed_out and waiting.Limit().left() <= waiting.LEAST
-    waiting.set_deadline(-5, step=3.0)          # another action
-    assert waiting.Limit().left() > 2.9
+    assert limit.timed_out and children.Limit().left() <= children.LEAST
+    children.set_deadline(-5, step=3.0)          # another action
+    assert children.Limit().left() > 2.9
 
 
-@pytest.mark.parametrize("start", [commands.query, commands.run], ids=["query", "run"])
+@pytest.mark.parametrize("start", [commands.query, changes.run], ids=["query", "run"])
 def test_output_without_end_is_no_reason_to_wait(start):
     commands.load_environment({"PATH": PATH})
-    waiting.set_deadline(0.1)
+    children.set_deadline(0.1)
     begin = time.monotonic()
     result = start(["yes"])
     assert (result.rc, result.timed_out) == (137, True)
@@ -520,8 +521,8 @@ def test_output_without_end_is_no_reason_to_wait(start):
     ("ab", "ab", True), ("aab", "aab", True), ("", "", True), ("ab", "ba", True),
     ("ab", "a", False), ("a", "ab", False), ("", "a", False), ("a", "aa", False)])
 def test_programs_come_as_described(tmp_path, described, started, good):
-    twins = Twins()
-    programs = Programs(twins, tmp_path)
+    fakes = FakeCommands()
+    programs = Programs(fakes, tmp_path)
     commands.load_environment({"PATH": str(tmp_path)})
     programs.install("a", "b")
     with programs:
@@ -529,7 +530,7 @@ def test_programs_come_as_described(tmp_path, described, started, good):
             programs.query([name], out=name)
         for name in started:
             try:
-                assert twins.query([name]).out == name
+                assert fakes.query([name]).out == name
             except programs.exceptions.ProcessNotRegisteredError:
                 pass        # the agent's main() would catch it as well
     if good:
@@ -539,17 +540,17 @@ def test_programs_come_as_described(tmp_path, described, started, good):
             programs.check()
 
 
-def test_a_read_is_not_taken_for_a_change(fp, twins):
+def test_a_read_is_not_taken_for_a_change(fp, fakes):
     fp.query("ip link")
-    twins.run(["ip", "link"])
+    fakes.run(["ip", "link"])
     with pytest.raises(pytest.fail.Exception):
         fp.check()
-    twins.calls[0] = ("query", ["ip", "link"])
+    fakes.calls[0] = ("query", ["ip", "link"])
 
 
 def test_a_program_that_hangs(fp):
     fp.run("ip link", hangs=True)
-    result = commands.run(["ip", "link"])
+    result = changes.run(["ip", "link"])
     assert (result.rc, result.timed_out) == (137, True)
 
 
@@ -564,7 +565,7 @@ def begun(script):
 def test_a_program_is_waited_for_bit_by_bit():
     started, ends = begun("echo one; sleep 0.5; echo two; exit 3"), []
     while not ends or not ends[-1]:
-        ends.append(waiting.wait_some(started, 0.1))
+        ends.append(children.wait_some(started, 0.1))
     assert len(ends) > 3
     result = commands.query_end(started)
     assert (result.rc, result.out, result.timed_out) == (3, "one\ntwo\n", False)
@@ -573,37 +574,37 @@ def test_a_program_is_waited_for_bit_by_bit():
 def test_waiting_for_some_time_ends_with_the_program():
     begin = time.monotonic()
     started = begun("exit 4")
-    assert waiting.wait_some(started, 60) and waiting.wait_some(started, 60)
+    assert children.wait_some(started, 60) and children.wait_some(started, 60)
     assert time.monotonic() - begin < 10
     assert commands.query_end(started).rc == 4
 
 
 def test_waiting_for_some_time_kills_nothing_at_the_time_limit():
-    waiting.set_deadline(0.1)
+    children.set_deadline(0.1)
     started = begun("sleep 0.4; echo said")
     begin = time.monotonic()
-    assert not waiting.wait_some(started, 60)
-    assert time.monotonic() - begin < 0.4 and waiting.remaining() < 0.1
-    waiting.set_deadline(20)
-    assert waiting.wait_some(started, 60)
+    assert not children.wait_some(started, 60)
+    assert time.monotonic() - begin < 0.4 and children.remaining() < 0.1
+    children.set_deadline(20)
+    assert children.wait_some(started, 60)
     assert commands.query_end(started).out == "said\n"
 
 
 @pytest.mark.parametrize("script", ["exec >&- 2>&-; sleep 0.4", "exec >&-; sleep 0.4; echo >&2"])
 def test_a_program_that_closes_its_output_and_runs_on(script):
     started = begun(script)
-    assert not waiting.wait_some(started, 0.1) and not waiting.wait_some(started, 0.1)
-    assert waiting.wait_some(started, 60)
+    assert not children.wait_some(started, 0.1) and not children.wait_some(started, 0.1)
+    assert children.wait_some(started, 60)
     assert commands.query_end(started).rc == 0
 
 
 def test_a_program_that_was_not_started_has_ended():
-    assert waiting.wait_some(commands.query_start(["no-such-program"]), 60)
+    assert children.wait_some(commands.query_start(["no-such-program"]), 60)
 
 
 def test_a_program_can_be_given_up():
     started = begun("echo said; exec sleep 60")
-    assert not waiting.wait_some(started, 0.3)
+    assert not children.wait_some(started, 0.3)
     begin = time.monotonic()
     result = commands.query_end(started, 0.0)
     assert (result.rc, result.timed_out) == (137, True)

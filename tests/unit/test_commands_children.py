@@ -74,7 +74,7 @@ def ended(request):
 def test_a_child_ends_with_the_agent(python, ended, tmp_path, verb, number):
     note = tmp_path / "pid"
     process = python("""
-commands.end_with_agent()
+commands.handle_termination()
 try:
     commands.%s(["sh", "-c", 'sleep 0.1; echo $$ >"$1"; exec sleep 60', "sh", sys.argv[1]])
 except commands.Terminated as told:
@@ -94,7 +94,7 @@ def test_a_child_that_was_just_started_ends_with_the_agent(python, ended, tmp_pa
     for attempt in range(3):
         note = tmp_path / str(attempt)
         process = python("""
-commands.end_with_agent()
+commands.handle_termination()
 try:
     commands.%s(["sh", "-c", 'echo $$ >"$1"; kill -TERM $PPID; exec sleep 60', "sh", sys.argv[1]])
 except commands.Terminated as told:
@@ -108,7 +108,7 @@ except commands.Terminated as told:
 def test_what_was_begun_ends_with_the_agent(python, ended, tmp_path):
     note = tmp_path / "pid"
     process = python("""
-commands.end_with_agent()
+commands.handle_termination()
 started = commands.query_start(["sleep", "60"])
 open(sys.argv[1], "w").write(str(started.pid))
 try:
@@ -171,7 +171,7 @@ def test_a_detached_child_keeps_a_log_on_stderr(python, ended, tmp_path):
 
 def test_a_detached_child_can_be_ended(python, ended, tmp_path):
     note = tmp_path / "pid"
-    python(DETACH + "commands.end_with_agent()\ncommands.detach(work)\n", note).wait()
+    python(DETACH + "commands.handle_termination()\ncommands.detach(work)\n", note).wait()
     child = ended(noted(note))
     os.kill(child, signal.SIGTERM)
     poll(lambda: not alive(child))

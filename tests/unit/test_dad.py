@@ -3,8 +3,9 @@
 
 import pytest
 
-from ipaddr2_py import announce, dad, lookout, ocf, waiting
-from ipaddr2_py.addresses import Held
+from ipaddr2_py import children, ocf
+from ipaddr2_py.announce import dad, lookout, sender
+from ipaddr2_py.addresses import Address
 from tests.unit.scenes import ADD6, DAD6, DELETE6, EXACT6, ON_ETH0_6, SHOW6
 
 IP6 = "2001:db8::e"
@@ -51,7 +52,7 @@ def host6(fp, flags, clock, monkeypatch):
             if now is None:
                 raise dad.addresses.Unreadable("ip ended with 1")
             name = "old%d" % len(self.elsewhere)
-            return [Held(2, name, vip.ip, "", vip.prefix, "", [])] if now else []
+            return [Address(2, name, vip.ip, "", vip.prefix, "", [])] if now else []
 
     host = Host()
     monkeypatch.setattr(dad, "state", host.state)
@@ -108,7 +109,7 @@ def test_the_end_is_seen_soon(vip6, host6, clock):
 def test_what_does_not_end_is_left_open(vip6, host6, clock, timeout, limit):
     """After 10 s, or half of the action's time, of which 70 % is for work."""
     host6.shows = ["tentative"]
-    waiting.set_deadline(0.7 * timeout)
+    children.set_deadline(0.7 * timeout)
     begin = clock.now
     assert wait(vip6, host6) is False
     assert limit <= clock.now - begin < limit + 0.1
@@ -152,7 +153,7 @@ def test_another_host_that_keeps_it(fp, vip6, host6, clock, timeout, least, most
     fp.run(DELETE_DUPLICATE)
     host6.shows = ["tentative"] * lasts + ["failed"]
     host6.again = [host6.shows[:]]
-    waiting.set_deadline(0.7 * timeout)
+    children.set_deadline(0.7 * timeout)
     begin = clock.now
     with pytest.raises(ocf.OcfExit) as left:
         wait(vip6, host6)
@@ -243,9 +244,9 @@ def test_an_address_that_another_host_keeps(fp, agent, scene, flags, clock):
     (["unreadable", "gone"], False, "INFO: 2001:db8::e/64 on eth0 has gone")])
 def test_it_looks_once_a_second(vip6, host6, clock, tmp_path, monkeypatch, shows, well, line):
     host6.shows, host6.elsewhere, begin = shows[:], [False], clock.now
-    waiting.set_deadline(0)             # the action's
+    children.set_deadline(0)             # the action's
     left, state = [], dad.state
-    monkeypatch.setattr(dad, "state", lambda vip: left.append(waiting.remaining()) or state(vip))
+    monkeypatch.setattr(dad, "state", lambda vip: left.append(children.remaining()) or state(vip))
     assert dad.wait_in_background(vip6) is well
     assert left == [dad.LOOK_LIMIT] * len(shows)
     assert clock.now - begin == pytest.approx(len(shows), abs=0.1)
@@ -301,15 +302,15 @@ def test_what_is_left_to_the_background_is_announced_there(fp, agent, scene, fla
 
 def test_stop_finds_who_waits(fp, vip6, host6, scene, monkeypatch):
     """By the pid file, which it holds for as long as it waits."""
-    sending = announce.Sending(vip6, "5", "info")
+    sending = sender.Sending(vip6, "5", "info")
     seen = []
 
     def look(_vip):
-        seen.append(announce.pid_file(vip6))
+        seen.append(sender.pid_file(vip6))
         seen.append(scene.pid_file(IP6).read_text().split()[1])
         return False
 
-    monkeypatch.setattr(announce, "wait_in_background", look)
-    announce.announce_once_settled(sending)
+    monkeypatch.setattr(sender, "wait_in_background", look)
+    sender.announce_once_settled(sending)
     assert seen == [str(scene.pid_file(IP6)), "eth0"]
     assert not scene.pid_file(IP6).exists()

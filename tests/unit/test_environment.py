@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from ipaddr2_py import environment
-from ipaddr2_py.environment import (CHILD_ENV, ENV, find, is_file, load_environment, to_bytes,
-                                    write_all)
+from ipaddr2_py import commands, ocf
+from ipaddr2_py.commands import CHILD_ENV, ENV, find, is_file, load_environment, to_bytes
+from ipaddr2_py.ocf import write_all
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_path_has_absolute_folders_and_the_usual_ones(path, expected):
 def test_childrens_language():
     load_environment({"LANG": "de_DE", "LANGUAGE": "de", "LC_ALL": "de_DE", "LC_TIME": "de_DE"})
     assert CHILD_ENV == {b"LC_ALL": b"C", b"LC_TIME": b"de_DE",
-                         b"PATH": environment.USUAL_PATH.encode()}
+                         b"PATH": commands.USUAL_PATH.encode()}
 
 
 @pytest.mark.parametrize("name, found", [
@@ -131,13 +131,13 @@ def test_what_nobody_reads_is_waited_for_once(pipe):
 
 
 def test_one_that_reads_late_gets_it(pipe, monkeypatch):
-    monkeypatch.setattr(environment, "_patience", 20.0)
+    monkeypatch.setattr(commands, "_patience", 20.0)
     fill(pipe[1])
     reader = threading.Timer(0.1, os.read, (pipe[0], 65536))
     reader.start()
     write_all(pipe[1], "line\n")
     reader.join()
-    assert 0 < environment._patience < 20
+    assert 0 < ocf._patience < 20
     assert os.read(pipe[0], 65536).endswith(b"line\n")
 
 
@@ -147,7 +147,7 @@ def test_a_reader_that_is_gone(monkeypatch):
     write_all(writer, "x\n")
     os.close(writer)
     write_all(writer, "closed\n")
-    assert environment._patience == 0.2
+    assert ocf._patience == 0.2
 
 
 def test_where_poll_cannot_be_had(pipe, monkeypatch):
@@ -164,18 +164,18 @@ ODD_BLANKS = "\u2003\u3000\u2028\u2029\u0085\x1c\x1d\x1e\x1f"
 
 
 @pytest.mark.parametrize("text, words", [
-    ("", []), (" ", []), (environment.BLANKS, []), ("a", ["a"]), (" a\tb\n", ["a", "b"]),
+    ("", []), (" ", []), (commands.BLANKS, []), ("a", ["a"]), (" a\tb\n", ["a", "b"]),
     ("a\rb\vc\fd", ["a", "b", "c", "d"]), ("a" + ODD_BLANKS + "b", ["a" + ODD_BLANKS + "b"]),
     (ODD_BLANKS, [ODD_BLANKS]), ("\udcff \udc85 \u00e9", ["\udcff", "\udc85", "\u00e9"])])
 def test_words(text, words):
     """Parted by ASCII's white space alone, and any byte comes back as it was."""
-    assert environment.split(text) == words
+    assert commands.split(text) == words
 
 
 def test_blanks_are_what_words_are_parted_by():
     for number in range(0x110000):
         if 0xd800 <= number < 0xdc80 or 0xdcff < number < 0xe000:
             continue            # stands for no byte
-        parts = len(environment.split("a" + chr(number) + "b")) == 2
-        if parts is not (chr(number) in environment.BLANKS):
+        parts = len(commands.split("a" + chr(number) + "b")) == 2
+        if parts is not (chr(number) in commands.BLANKS):
             pytest.fail("%#x" % number)

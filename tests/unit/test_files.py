@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from ipaddr2_py import commands, files, ocf, waiting
+from ipaddr2_py import children, commands, ocf
+from ipaddr2_py.changes import files
 
 
 # --- files -----------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ def test_a_folder_that_is_a_link_is_not_used(host, tmp_path):
     ocf.setup()
     for _ in range(2):
         with pytest.raises(OSError):
-            files.write_file(files.rsctmp("name"), "text")
+            files.write_file(files.state_file("name"), "text")
     assert not list((tmp_path / "there").iterdir())
     assert (tmp_path / "log").read_text().count("ERROR: HA_RSCTMP is a symbolic link") == 1
 
@@ -115,7 +116,7 @@ def test_links_are_not_followed(tmp_path):
     with pytest.raises(OSError):
         files.write_file(str(tmp_path / "link"), "x")
     with pytest.raises(OSError):
-        with files.lock(str(tmp_path / "link")):
+        with files.ocf_take_lock(str(tmp_path / "link")):
             pass
     assert files.read_file(str(tmp_path / "link")) == ""
     assert files.remove_file(str(tmp_path / "link"))
@@ -140,7 +141,7 @@ def test_the_folder_of_state_is_made(tmp_path):
     commands.load_environment({"HA_RSCTMP": str(tmp_path / "state")})
     mask = os.umask(0)
     try:
-        assert files.rsctmp("x") == str(tmp_path / "state/x")
+        assert files.state_file("x") == str(tmp_path / "state/x")
     finally:
         os.umask(mask)
     assert os.stat(tmp_path / "state").st_mode & 0o7777 == 0o1755
@@ -153,11 +154,11 @@ def test_one_at_a_time(fp, host, tmp_path):
     path, order = str(tmp_path / "lock"), []
 
     def second():
-        with files.lock(path):
+        with files.ocf_take_lock(path):
             order.append("second")
 
     thread = threading.Thread(target=second)
-    with files.lock(path):
+    with files.ocf_take_lock(path):
         thread.start()
         end = time.monotonic() + 5
         while not (tmp_path / "log").exists() and time.monotonic() < end:
@@ -170,10 +171,10 @@ def test_one_at_a_time(fp, host, tmp_path):
 
 def test_a_lock_is_released_by_an_exception(tmp_path):
     path = str(tmp_path / "lock")
-    waiting.set_deadline(1)
+    children.set_deadline(1)
     for _ in range(2):
         with pytest.raises(KeyError):
-            with files.lock(path):
+            with files.ocf_take_lock(path):
                 assert os.stat(path).st_mode & 0o777 == 0o600
                 raise KeyError
         assert not os.path.exists(path)
@@ -181,22 +182,22 @@ def test_a_lock_is_released_by_an_exception(tmp_path):
 
 def test_waiting_has_an_end(fp, host, tmp_path):
     path = str(tmp_path / "lock")
-    waiting.set_deadline(0.05)
+    children.set_deadline(0.05)
     before = len(os.listdir("/proc/self/fd"))
-    with files.lock(path):
+    with files.ocf_take_lock(path):
         with pytest.raises(TimeoutError):
-            with files.lock(path):
+            with files.ocf_take_lock(path):
                 pass
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_waiting_for_so_many_seconds(fp, host, tmp_path, clock):
     path = str(tmp_path / "lock")
-    waiting.set_deadline(1000)
-    with files.lock(path):
+    children.set_deadline(1000)
+    with files.ocf_take_lock(path):
         began = clock.monotonic()
         with pytest.raises(TimeoutError, match="held by another process"):
-            with files.lock(path, 2.0):
+            with files.ocf_take_lock(path, 2.0):
                 pass
         assert 2.0 <= clock.monotonic() - began < 2.1
 
@@ -218,7 +219,7 @@ def test_a_file_that_was_removed_is_no_lock(tmp_path):
 def test_a_lock_whose_file_went_while_it_was_taken(fp, host, tmp_path, monkeypatch):
     """The one that is had in the end is that of the file which is there."""
     path, real = str(tmp_path / "lock"), files.fcntl.flock
-    waiting.set_deadline(5)
+    children.set_deadline(5)
 
     def flock(fd, operation):
         if not os.path.exists(path + ".old"):
@@ -226,7 +227,7 @@ def test_a_lock_whose_file_went_while_it_was_taken(fp, host, tmp_path, monkeypat
         return real(fd, operation)
 
     monkeypatch.setattr(files.fcntl, "flock", flock)
-    with files.lock(path) as lock:
+    with files.ocf_take_lock(path) as lock:
         assert os.fstat(lock.fd).st_ino == os.stat(path).st_ino != os.stat(path + ".old").st_ino
 
 
@@ -234,9 +235,9 @@ def test_a_lock_ends_with_its_holder(tmp_path):
     """Children do not inherit it, and the kernel releases it however the holder ends."""
     path = tmp_path / "lock"
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sys, subprocess\nfrom ipaddr2_py import commands, files\n"
+        [sys.executable, "-c", "import sys, subprocess\nfrom ipaddr2_py import commands\nfrom ipaddr2_py.changes import files\n"
          "commands.load_environment({'PATH': '/usr/bin:/bin'})\n"
-         "with files.lock(sys.argv[1]):\n    started = commands.query_start(['sleep', '60'])\n"
+         "with files.ocf_take_lock(sys.argv[1]):\n    started = commands.query_start(['sleep', '60'])\n"
          "    print(started.pid, flush=True)\n    sys.stdin.read()", str(path)],
         cwd=os.path.dirname(os.path.dirname(files.__file__)),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -244,8 +245,8 @@ def test_a_lock_ends_with_its_holder(tmp_path):
     try:
         holder.kill()
         holder.communicate()
-        waiting.set_deadline(2)
-        with files.lock(str(path)):
+        children.set_deadline(2)
+        with files.ocf_take_lock(str(path)):
             assert os.path.exists("/proc/%d" % child)
     finally:
         posix.kill(child, 9)

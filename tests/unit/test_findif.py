@@ -155,7 +155,7 @@ def test_route_parts(words, expected):
                                   "blackhole 192.0.2.0/24", "77 192.0.2.0/24 dev eth0"])
 def test_lines_that_are_no_routes(text):
     assert findif.parse_routes(text, "inet") == []
-    assert findif.parse_local_network(text) is None
+    assert findif.getnetworkinfo(text) is None
 
 
 @pytest.mark.parametrize("text", [
@@ -166,9 +166,9 @@ def test_lines_that_ip_does_not_print(text):
 
 
 def test_network_of_the_loopback(captured):
-    route = findif.parse_local_network(captured("route-inet-local"))
+    route = findif.getnetworkinfo(captured("route-inet-local"))
     assert (route.prefix, route.nic, route.src) == (8, "lo", "127.0.0.1")
-    route = findif.parse_local_network("local 127.0.0.1 dev lo\nlocal 127.5.0.0/16 dev lo\n")
+    route = findif.getnetworkinfo("local 127.0.0.1 dev lo\nlocal 127.5.0.0/16 dev lo\n")
     assert (route.prefix, route.nic, route.src) == (16, "lo", "")
 
 
@@ -349,7 +349,7 @@ def test_dotted_quads():
     ("255.255.255.0", "24", "WARNING"), ("128.0.0.0", "1", "WARNING"),
     ("255.0.255.0", "255.0.255.0", "ERROR")])
 def test_conversion_is_told(fp, host, tmp_path, netmask, converted, level):
-    assert findif.maybe_convert_dotted_quad(netmask) == converted
+    assert findif.maybe_convert_dotted_quad_to_cidr(netmask) == converted
     log = tmp_path / "log"
     assert ((level + ": " in log.read_text()) and netmask in log.read_text()
             if level else not log.exists())
@@ -484,14 +484,14 @@ def test_where_the_address_is_already(fp, kernel, captured, held, expected):
             ("up", 24, ""), ("primary", 24, ""), ("eth0", 8, ""))}) != 1 and \
             ("eth0", 8, "") not in held:
         fp.query(LINKS, captured("link-ports"))
-    found = [addresses.Held(0, nic, "10.11.0.4", peer, prefix, "", [])
+    found = [addresses.Address(0, nic, "10.11.0.4", peer, prefix, "", [])
              for nic, prefix, peer in held]
     route = findif.findif("inet", "10.11.0.4", "", "", "", found)
     assert (route.nic, route.prefix) == expected
 
 
 def test_where_the_address_is_by_the_prefix_asked_for(fp, kernel, captured):
-    held = [addresses.Held(4, "up", "10.11.0.4", "", 28, "", [])]
+    held = [addresses.Address(4, "up", "10.11.0.4", "", 28, "", [])]
     fp.query("ip -o -f inet route list match 10.11.0.4/28 scope link",
              captured("route-inet-10.11.0.4"))
     route = findif.findif("inet", "10.11.0.4", "", "28", "", held)
@@ -503,7 +503,7 @@ def test_where_the_address_is_by_the_prefix_asked_for(fp, kernel, captured):
     ("eth9", (0, "")), ("", (0, "")), ("-a", (0, "")), ("eth0 ", (0, "")), ("eth\0", (0, "")),
     ("\udcff", (0, ""))])
 def test_names_that_the_kernel_settles(fp, host, given, found):
-    assert findif.resolve_nic(given) == found
+    assert findif.ifcheck(given) == found
 
 
 @pytest.mark.parametrize("text, found", [
@@ -511,13 +511,13 @@ def test_names_that_the_kernel_settles(fp, host, given, found):
     ("link-eth0.5", (10, "eth0.5"))])       # it has gone since: by what `ip` printed
 def test_long_altnames_take_a_command(fp, host, captured, text, found):
     fp.query("ip link show dev enp0s31f6-at-the-back", captured(text))
-    assert findif.resolve_nic("enp0s31f6-at-the-back") == found
+    assert findif.ifcheck("enp0s31f6-at-the-back") == found
 
 
 def test_a_long_name_that_nobody_has(fp, host, captured):
     fp.query("ip link show dev enp0s31f6-at-the-back", rc=1,
              err='Device "enp0s31f6-at-the-back" does not exist.\n')
-    assert findif.resolve_nic("enp0s31f6-at-the-back") == (0, "")
+    assert findif.ifcheck("enp0s31f6-at-the-back") == (0, "")
 
 
 @pytest.mark.parametrize("rc, text", [
@@ -525,12 +525,12 @@ def test_a_long_name_that_nobody_has(fp, host, captured):
 def test_a_long_name_where_ip_fails(fp, host, rc, text):
     fp.query("ip link show dev enp0s31f6-at-the-back", text, rc=rc)
     with pytest.raises(findif.FindifError) as problem:
-        findif.resolve_nic("enp0s31f6-at-the-back")
+        findif.ifcheck("enp0s31f6-at-the-back")
     assert problem.value.unreadable and problem.value.rc == 1
 
 
 def test_a_long_option_is_no_name(fp, host):
-    assert findif.resolve_nic("-enp0s31f6-at-the-back") == (0, "")
+    assert findif.ifcheck("-enp0s31f6-at-the-back") == (0, "")
 
 
 @pytest.mark.parametrize("rc, err, known", [
@@ -555,4 +555,4 @@ def test_names_with_white_space_that_the_kernel_takes(captured, blank, name):
         assert [one.nic for one in findif.parse_routes(text.replace("eth0", name), family)] == [
             one.nic.replace("eth0", name) for one in findif.parse_routes(text, family)]
     text = captured("route-inet-local").replace(" lo ", " %s " % name)
-    assert findif.parse_local_network(text).nic == name
+    assert findif.getnetworkinfo(text).nic == name

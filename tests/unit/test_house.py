@@ -12,32 +12,18 @@ import pytest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "ipaddr2_py"
-MODULES = {path.stem: path for path in sorted(PACKAGE.glob("*.py")) if path.stem != "__init__"}
+FILES = {str(path.relative_to(PACKAGE).with_suffix("")): path for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = {name.replace("/__init__", ""): path for name, path in FILES.items()
+           if name != "__init__"}
+HOT = {name for name in MODULES if "/" not in name and MODULES[name].name != "__init__.py"}
+FOLDERS = {name.partition("/")[0] for name in MODULES} - HOT
 PROGRAMS = [CHECKOUT / "bin/IPaddr2", CHECKOUT / "bin/announce"]
 TESTS = sorted((CHECKOUT / "tests").rglob("*.py"))
 
-#: Each knows only those above it; those of Cluster IP may know one another as well.
-FLOORS = [
-    {"params", "environment", "libraries", "packets", "signals"},       # know nobody
-    {"waiting", "metadata"},
-    {"commands"},
-    {"ahead", "log"},
-    {"ocf", "provider", "announce_cli"},
-    {"addresses", "files", "trace"},
-    {"findif", "pidfile", "place", "lookout"},
-    {"promotion", "dad"},
-    {"interface"},
-    {"announce", "vip"},
-    {"namespace", "clusterip"},
-    {"stop"},
-    {"start"},
-    {"agent"},
-]
-
-#: What monitor, status and probe may load beyond what `python3 -IS` has loaded.
-HOT = {"ipaddr2_py"} | {"ipaddr2_py." + name for name in (
-    "agent", "vip", "findif", "addresses", "ocf", "ahead", "commands", "waiting",
-    "environment", "params", "place", "signals")}
+#: Each knows only those below it; of those on one line none knows another.
+ARROWS = ["hand", "provider", "agent", "actions", "clusterip", "announce", "changes", "logs", "vip",
+          "findif place", "addresses", "ocf", "commands", "children", "params"]
+#: Small modules written in C that a monitor may load.
 SMALL = {"_socket", "select", "fcntl", "syslog", "errno", "gc"}
 
 
@@ -46,40 +32,88 @@ def parsed(path):
     return ast.parse(path.read_text("utf-8"), str(path), feature_version=(3, 9))
 
 
-def floor(name):
-    name = "clusterip" if name.startswith("clusterip") else name
-    assert any(name in names for names in FLOORS), "%s: on which floor does it live?" % name
-    return next(number for number, names in enumerate(FLOORS) if name in names)
+def imports(path):
+    """(modules of this package, other modules, depth) for each import statement of a file.
+
+    Modules of the package are named as in MODULES; depth is 0 at the top of the file.
+    """
+    found = []
+    home = path.relative_to(PACKAGE).parent.parts if PACKAGE in path.parents else ()
+
+    def visit(node, depth):
+        if isinstance(node, ast.Import):
+            found.append((set(), {alias.name for alias in node.names}, depth))
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+            module = (node.module or "").replace(".", "/")
+            if not node.level and node.module.split(".")[0] != "ipaddr2_py":
+                found.append((set(), {node.module}, depth))
+                return
+            base = home[:len(home) - node.level + 1] if node.level else ()
+            start = "/".join((*base, *module.replace("ipaddr2_py", "").strip("/").split("/")))
+            start = start.strip("/")
+            inside = {"/".join(filter(None, (start, name))) for name in names} & set(MODULES)
+            outside = len(inside) < len(names) and start in MODULES
+            found.append((inside | ({start} if outside else set()), set(), depth))
+        inner = isinstance(node, (ast.FunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            visit(child, depth + inner)
+
+    visit(parsed(path), 0)
+    return found
 
 
 def imported(path):
     """(modules of this package, other modules) that a file imports, wherever in it."""
     ours, others = set(), set()
-    for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.Import):
-            others |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names = {alias.name for alias in node.names}
-            if node.level or node.module == "ipaddr2_py":
-                ours |= {node.module} if node.level and node.module else names
-            else:
-                others.add(node.module)
-    return ours & set(MODULES), others
+    for mine, more, _depth in imports(path):
+        ours |= mine
+        others |= more
+    return ours, others
 
 
 # --- arrows ----------------------------------------------------------------------------------
 
 
+def rank(name):
+    return next(number for number, line in enumerate(ARROWS)
+                if name.partition("/")[0] in line.split())
+
+
+def test_a_folder_is_cold():
+    """What lies at the top is what a monitor loads, at once; a folder waits for an action."""
+    for name in HOT:
+        for ours, _others, depth in imports(MODULES[name]):
+            for other in ours:
+                assert (other.partition("/")[0] in FOLDERS) == bool(depth), (name, other)
+
+
+def test_a_folder_is_loaded_as_a_whole():
+    """A cold module imports at its top, but for the backends of Cluster IP, of which one is used,
+    and for what another action needs."""
+    late = {(name, other) for name in MODULES if name not in HOT and rank(name) > rank("agent")
+            for ours, _others, depth in imports(MODULES[name]) if depth for other in ours}
+    assert late <= LATE, late - LATE
+
+
+#: (module, what it imports in a function).
+LATE = {("clusterip", "clusterip/target"), ("clusterip", "clusterip/nft"),
+        ("clusterip", "clusterip/iptables")}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_arrows(name):
-    group = name.startswith("clusterip")
-    for other in imported(MODULES[name])[0]:
-        assert floor(other) < floor(name) or group and other.startswith("clusterip"), other
+    for other in imported(MODULES[name])[0] - {"clusterip", "changes", name}:
+        inside = other.partition("/")[0] == name.partition("/")[0]
+        lazy = (name, other) in {("ocf", "logs/log")}
+        assert inside or lazy or rank(other) > rank(name) or name in HOT and \
+            other.partition("/")[0] in FOLDERS, other
 
 
-def test_arrows_of_cluster_ip_make_no_circle():
-    known = {name: imported(path)[0] for name, path in MODULES.items()
-             if name.startswith("clusterip")}
+def test_no_circle():
+    """At the top of the files no import leads back."""
+    known = {name: set().union(*(ours for ours, _, depth in imports(path) if not depth)) - {name}
+             for name, path in MODULES.items()}
     while known:
         free = [name for name, others in known.items() if not others & set(known)]
         assert free, known
@@ -93,7 +127,7 @@ def test_params_knows_nobody():
 
 @pytest.mark.parametrize("path", list(MODULES.values()) + PROGRAMS, ids=lambda path: path.name)
 def test_one_door(path):
-    """commands.py alone starts programs; it gets sh from libraries.py."""
+    """commands.py alone starts programs, and changes/ by sh, which it gets from sh_import.py."""
     starting = re.compile(r"(system|popen|startfile|fork\w*|posix_spawnp?|exec[lv]\w*|spawn\w+)$")
     doors = {"subprocess", "pty", "multiprocessing", "asyncio", "ctypes", "_posixsubprocess",
              "runpy"}
@@ -102,16 +136,17 @@ def test_one_door(path):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) \
                 and node.value.id in ("os", "posix") and starting.match(node.attr):
             found.add(node.attr)
-    expected = {"posix_spawn", "fork", "execve"} if path.stem == "commands" else set()
+    expected = {"posix_spawn", "fork", "execve"} if path.name == "commands.py" else set()
     assert found == expected
-    assert ("sh" in imported(path)[1]) is (path.stem == "libraries")
+    assert ("sh" in imported(path)[1]) is (path.name == "sh_import.py")
 
 
 @pytest.mark.parametrize("path", MODULES.values(), ids=lambda path: path.name)
 def test_who_ends_processes(path):
     kills = [node for node in ast.walk(parsed(path))
              if isinstance(node, ast.Attribute) and node.attr in ("kill", "killpg")]
-    assert not kills or path.stem in ("commands", "pidfile", "signals", "waiting")
+    assert not kills or path in [MODULES[name] for name in (
+        "changes", "children", "announce/pidfile")]
 
 
 # --- rooms -----------------------------------------------------------------------------------
@@ -168,4 +203,4 @@ def test_usage_loads_no_more_than_a_monitor(action, rc):
     bare = loaded(["-c", "pass"], {})[1]
     done, modules = loaded([str(CHECKOUT / "bin/IPaddr2"), action], {})
     assert done.returncode == rc
-    assert modules - bare <= HOT | SMALL | ({"ipaddr2_py.log"} if rc else set())
+    assert modules - bare <= HOT | SMALL | ({"ipaddr2_py.logs.log"} if rc else set())

@@ -3,7 +3,8 @@
 
 import pytest
 
-from ipaddr2_py import addresses, commands, interface, params
+from ipaddr2_py import addresses, commands, params
+from ipaddr2_py.changes import interface
 from ipaddr2_py.addresses import Unreadable
 from tests.unit.scenes import ADD4, SHOW4, UP
 
@@ -81,7 +82,7 @@ def test_the_program_can_be_named(fp):
 def test_a_failing_ip_is_not_taken_for_nothing(fp, result, words):
     fp.query("ip -o -f inet addr show to 192.0.2.1", **result)
     with pytest.raises(Unreadable, match=words):
-        addresses.held_addresses("inet", "192.0.2.1")
+        addresses.address_places("inet", "192.0.2.1")
 
 
 @pytest.mark.parametrize("family, address, ip, places", [
@@ -92,7 +93,7 @@ def test_held_addresses(fp, captured, family, address, ip, places):
     for _ in range(2):
         fp.query("ip -o -f %s addr show to %s" % (family, ip),
                  captured("addr-%s-to-%s" % (family, address)))
-    assert [(one.nic, one.prefix) for one in addresses.held_addresses(family, ip)] == places
+    assert [(one.nic, one.prefix) for one in addresses.address_places(family, ip)] == places
     # What start adds has no peer.
     assert interface.find_interface(family, ip, 32) == [
         nic for nic, prefix in places if prefix == 32 and address != "peer"]

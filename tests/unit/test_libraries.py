@@ -10,7 +10,8 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = """
 import sys
 sys.path.insert(0, %r)
-from ipaddr2_py import commands, libraries
+from ipaddr2_py import changes, commands
+from ipaddr2_py.changes import sh_import
 commands.load_environment({"PATH": "/usr/bin:/bin"})
 """ % str(CHECKOUT)
 
@@ -37,8 +38,8 @@ def test_the_systems_folders_count_in_a_virtual_environment():
     """Since Python 3.14 sys.prefix is the environment's own."""
     text = """
 sys.prefix = "/nowhere"
-libraries.add_site_packages()
-print(any(path.startswith("/nowhere") for path in sys.path), libraries.import_sh().__name__)
+sh_import.add_site_packages()
+print(any(path.startswith("/nowhere") for path in sys.path), sh_import.load().__name__)
 """
     assert python(text) == ["False", "sh"]
 
@@ -50,7 +51,7 @@ def test_what_was_stood_in_for_is_whole_afterwards():
              "traceback": "format_exception", "tty": "setraw"}
     text = """
 import importlib
-libraries.import_sh()
+sh_import.load()
 for name, attribute in %r.items():
     module = importlib.import_module(name)
     print(type(module).__name__, callable(getattr(module, attribute)))
@@ -61,8 +62,8 @@ for name, attribute in %r.items():
 def test_sh_is_imported_once_and_leaves_no_finder():
     text = """
 before = list(sys.meta_path)
-first = libraries.import_sh()
-print(first is libraries.import_sh(), sys.meta_path == before)
+first = sh_import.load()
+print(first is sh_import.load(), sys.meta_path == before)
 """
     assert python(text) == ["True", "True"]
 
@@ -70,7 +71,7 @@ print(first is libraries.import_sh(), sys.meta_path == before)
 def test_a_fault_is_told_in_full_after_sh():
     """The traceback module is one of those that sh imports."""
     text = """
-libraries.import_sh()
+sh_import.load()
 try:
     1 / 0
 except ZeroDivisionError as problem:
@@ -81,5 +82,5 @@ except ZeroDivisionError as problem:
 
 
 def test_the_users_own_folder_is_never_used():
-    folders = python("libraries.add_site_packages()\nprint(*sys.path)")
+    folders = python("sh_import.add_site_packages()\nprint(*sys.path)")
     assert not [folder for folder in folders if folder.startswith(os.path.expanduser("~/.local"))]

@@ -8,7 +8,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from ipaddr2_py import __version__, metadata, params
+from ipaddr2_py import __version__, params
+from ipaddr2_py.provider import metadata
 from tests.conftest import lacking
 
 SCHEMAS = "/usr/share/resource-agents/"

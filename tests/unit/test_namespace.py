@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import commands, namespace, place
+from ipaddr2_py import commands, place
+from ipaddr2_py.actions import namespace
 from tests.unit.scenes import ON_ETH0, SHOW4
 
 

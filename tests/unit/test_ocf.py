@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from ipaddr2_py import commands, ocf
+from ipaddr2_py import changes, commands, ocf
 
 
 @pytest.mark.parametrize("value, true", [
@@ -100,13 +100,13 @@ def test_binaries(fp):
     (dict(hangs=True), "ERROR: ended after its time limit: ip 'a b'")])
 def test_what_a_command_says_is_logged(fp, host, tmp_path, result, line):
     fp.run(["ip", "a b"], **result)
-    assert ocf.ocf_run(["ip", "a b"]) == (137 if "hangs" in result else result.get("rc", 0))
+    assert changes.ocf_run(["ip", "a b"]) == (137 if "hangs" in result else result.get("rc", 0))
     log = tmp_path / "log"
     assert (log.read_text().partition(":    ")[2] if log.exists() else "") == (line and line + "\n")
 
 
 def test_a_command_that_is_missing(fp, host, tmp_path):
-    assert ocf.ocf_run(["no-such", "x"]) == 127
+    assert changes.ocf_run(["no-such", "x"]) == 127
     assert "ERROR: command not found: no-such x" in (tmp_path / "log").read_text()
 
 

@@ -12,7 +12,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from ipaddr2_py import __version__, metadata, provider as provider_module
+from ipaddr2_py import __version__
+from ipaddr2_py.provider import install as provider_module, metadata
 from tests.conftest import lacking
 
 pytestmark = pytest.mark.slow

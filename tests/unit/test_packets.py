@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ipaddr2_py import announce_cli, packets
+from ipaddr2_py.announce import packets, program
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CAPTURED = ROOT / "tests" / "data" / "packets"
@@ -313,13 +313,13 @@ def test_import_is_cheap():
 
 
 def test_the_command_line_has_the_agents_defaults():
-    options = announce_cli.arguments(["eth0", VIP])
+    options = program.arguments(["eth0", VIP])
     assert (options.count, options.interval, options.mode) == (5, 200, "both")
     assert not options.force and not options.quiet
-    options = announce_cli.arguments(["-c", "0" * 5000 + "7", "-i", "0000000000000", "eth0", VIP])
+    options = program.arguments(["-c", "0" * 5000 + "7", "-i", "0000000000000", "eth0", VIP])
     assert (options.count, options.interval) == (7, 0)
-    assert announce_cli.arguments(["-A", "eth0", VIP]).mode == "reply"
-    assert announce_cli.arguments(["-U", "eth0", VIP]).mode == "request"
+    assert program.arguments(["-A", "eth0", VIP]).mode == "reply"
+    assert program.arguments(["-U", "eth0", VIP]).mode == "request"
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_the_command_line_has_the_agents_defaults():
 )
 def test_wrong_use_is_2(capsys, argv, text):
     try:
-        code = announce_cli.main(argv)
+        code = program.main(argv)
     except SystemExit as ending:
         code = ending.code
     assert code == 2
@@ -366,7 +366,7 @@ def test_wrong_use_is_2(capsys, argv, text):
     ],
 )
 def test_link_name(line, nic, name):
-    assert announce_cli.link_name(line, nic) == name
+    assert program.link_name(line, nic) == name
 
 
 def run_announce(*argv, **options):

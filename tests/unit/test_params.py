@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from ipaddr2_py import environment, metadata, params
+from ipaddr2_py import commands, params
+from ipaddr2_py.provider import metadata
 
 # name, type, default: the manual page's parameters in its order, then the newer ones.
 SPECIFIED = (
@@ -82,7 +83,7 @@ def test_other_white_space_is_part_of_a_value(blank):
 
 
 def test_the_same_white_space_everywhere():
-    assert params.BLANKS == environment.BLANKS
+    assert params.BLANKS == commands.BLANKS
 
 
 @pytest.mark.parametrize("environ, prefix", [

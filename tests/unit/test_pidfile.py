@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from ipaddr2_py import announce, commands, pidfile
+from ipaddr2_py import commands
+from ipaddr2_py.announce import pidfile, sender
 
 IP = "192.0.2.10"
 
@@ -195,7 +196,7 @@ def test_a_program_leaves_the_file_of_its_successor(fp, make_vip, place, start, 
         return real(started)
 
     monkeypatch.setattr(commands, "query_end", query_end)
-    announce.run_sender(announce.Sending(make_vip(arp_sender="iputils_arping"), "5", "info"))
+    sender.run_sender(sender.Sending(make_vip(arp_sender="iputils_arping"), "5", "info"))
     assert pidfile.read_pid(str(place)) == successor.pid
 
 
@@ -242,7 +243,7 @@ def test_each_program_that_has_the_file_is_given_a_good_one(fp, make_vip, captur
     place.write_text("%d\n" % stranger.pid)
     if not sender:
         fp.query("ip link show dev eth0", captured("link-eth0-long"))
-    sending = announce.prepare(make_vip(arp_sender=sender, arp_bg="no"))
+    sending = sender.prepare(make_vip(arp_sender=sender, arp_bg="no"))
     fp.query(sending.argv)
     seen, real = [], commands.query_start
 
@@ -252,7 +253,7 @@ def test_each_program_that_has_the_file_is_given_a_good_one(fp, make_vip, captur
 
     commands.query_start, kept = query_start, commands.query_start
     try:
-        announce.announce(sending, "")
+        sender.announce(sending, "")
     finally:
         commands.query_start = kept
     assert seen == [False]
@@ -262,7 +263,7 @@ def test_who_waited_for_a_replaced_send_arp_leaves_the_new_ones_file(fp, make_vi
                                                                      monkeypatch):
     """The new send_arp has ended the old one, and written its own id to the file."""
     new = start("send_arp", *send_arp_words(place))
-    sending = announce.Sending(make_vip(arp_sender="send_arp"), "5", "info")
+    sending = sender.Sending(make_vip(arp_sender="send_arp"), "5", "info")
     fp.query(sending.argv, rc=143)
     real = commands.query_end
 
@@ -271,7 +272,7 @@ def test_who_waited_for_a_replaced_send_arp_leaves_the_new_ones_file(fp, make_vi
         return real(started)
 
     monkeypatch.setattr(commands, "query_end", query_end)
-    announce.run_sender(sending)
+    sender.run_sender(sending)
     assert pidfile.read_pid(str(place)) == new.pid
 
 
@@ -280,10 +281,10 @@ def test_the_file_of_a_send_arp_that_was_killed_goes(fp, make_vip, place, start,
     gone = start("send_arp", *send_arp_words(place))
     gone.kill()
     gone.communicate()
-    sending = announce.Sending(make_vip(arp_sender="send_arp"), "5", "info")
+    sending = sender.Sending(make_vip(arp_sender="send_arp"), "5", "info")
     fp.query(sending.argv, rc=137)
     place.write_text("%d\n" % gone.pid)
-    announce.run_sender(sending)
+    sender.run_sender(sending)
     assert not place.exists()
 
 
@@ -374,4 +375,4 @@ def test_start_leaves_the_sender_before_it_alone(fp, agent, scene, place, start)
     scene.announce()
     assert agent("start", ip=IP, nic="eth0", cidr_netmask="25").rc == 0
     assert not ended(process)
-    assert announce.ENV is commands.ENV
+    assert sender.ENV is commands.ENV

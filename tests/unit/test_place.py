@@ -10,7 +10,8 @@ import string
 
 import pytest
 
-from ipaddr2_py import commands, place, start, vip
+from ipaddr2_py import changes, commands, place, vip
+from ipaddr2_py.actions import start
 from tests.unit.scenes import BRD4, DAD6, DELETE4, ON_ETH0, ROUTE4, SHOW4, SHOW6
 
 KEY = ("192.0.2.10", "eth0", "")
@@ -475,15 +476,15 @@ def test_a_start_that_finds_the_address_notes_it(fp, agent, scene):
     assert place.read_note(*KEY).prefix == 25
 
 
-def test_start_notes_before_it_adds(fp, agent, scene, twins, monkeypatch):
+def test_start_notes_before_it_adds(fp, agent, scene, fakes, monkeypatch):
     noted = []
-    real = commands.run
+    real = changes.run
 
     def run(argv):
         noted.append((" ".join(argv[:5]), scene.note().exists()))
         return real(argv)
 
-    monkeypatch.setattr(commands, "run", run)
+    monkeypatch.setattr(changes, "run", run)
     scene.look()
     scene.add()
     scene.announce()
@@ -661,13 +662,13 @@ def test_the_broadcast_is_looked_up_as_without_a_note(fp, agent, scene, captured
 def test_stop_removes_the_note_last(fp, agent, scene, monkeypatch, wrong):
     """A stop that is killed before is repeated, and looks where this one did."""
     write(scene)
-    noted, real = [], commands.run
+    noted, real = [], changes.run
 
     def run(argv):
         noted.append(scene.note().exists())
         return real(argv)
 
-    monkeypatch.setattr(commands, "run", run)
+    monkeypatch.setattr(changes, "run", run)
     left = scene.here if wrong == "address" else ""
     fp.query(SHOW4, scene.here)
     fp.run(DELETE4)
@@ -695,8 +696,8 @@ def test_stop_that_cannot_tell_keeps_the_note(fp, agent, scene):
 def test_start_learns_the_number_of_the_interface(fp, agent, scene, monkeypatch, given, number):
     """By which those who announce look, whatever it is called by then."""
     seen = []
-    monkeypatch.setattr(start.announce, "on_start", lambda sending, _again: seen.append(sending))
-    monkeypatch.setattr(start.announce, "prepare", lambda vip: vip)
+    monkeypatch.setattr(start.sender, "on_start", lambda sending, _again: seen.append(sending))
+    monkeypatch.setattr(start.sender, "prepare", lambda vip: vip)
     nic = "eth0" if number == 2 else "eth1"
     fp.query(SHOW4)
     fp.query("ip -o -f inet addr show dev " + nic)
@@ -709,7 +710,7 @@ def test_start_learns_the_number_of_the_interface(fp, agent, scene, monkeypatch,
 
 def test_monitor_learns_the_number_of_the_interface(fp, agent, scene, monkeypatch):
     seen = []
-    monkeypatch.setattr(start.announce, "on_refresh", seen.append)
+    monkeypatch.setattr(start.sender, "on_refresh", seen.append)
     for nic, index in (("eth0", 2), ("eth0", 77)):      # as `ip` tells, which is not asked again
         fp.query(SHOW4, scene.here.replace("2: eth0", "%d: %s" % (index, nic)))
         assert agent("monitor", arp_count_refresh="1", **ON_ETH0).rc == 0

@@ -21,7 +21,8 @@ import types
 import _socket
 import pytest
 
-from ipaddr2_py import commands, place, promotion, waiting
+from ipaddr2_py import changes, children, commands, place
+from ipaddr2_py.changes import promotion
 from tests.unit.conftest import DATA
 from tests.unit.scenes import DELETE4, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
 
@@ -46,13 +47,13 @@ NOTED = "%10d %-36s\n" % (2, place.boot_id())
     ("eth1", "203.0.113.7", 24, "", True)])
 def test_neighbours(captured, nic, ip, prefix, peer, expected):
     """The kernel looks at prefix length and network, which is that of the peer."""
-    told = waiting.Result(0, captured("addr-inet-" + nic))
+    told = children.Result(0, captured("addr-inet-" + nic))
     assert promotion.has_neighbours(told, ip, prefix, peer) is expected
 
 
 @pytest.mark.parametrize("result", [
-    waiting.Result(1), waiting.Result(0, "garbage"), waiting.Result(137, "", "", True),
-    waiting.Result(127), waiting.Result(1, "2: eth0    inet 192.0.2.1/24 scope global eth0")])
+    children.Result(1), children.Result(0, "garbage"), children.Result(137, "", "", True),
+    children.Result(127), children.Result(1, "2: eth0    inet 192.0.2.1/24 scope global eth0")])
 def test_neighbours_that_cannot_be_told(result):
     assert promotion.has_neighbours(result, "192.0.2.1", 24, "") is True
 
@@ -118,7 +119,7 @@ def name_of(number):
 def fixture_kernel(tmp_path, monkeypatch, real_programs):
     kernel = Kernel(tmp_path)
     monkeypatch.setattr(promotion, "SETTING", kernel.setting)
-    monkeypatch.setattr(commands, "get_ready", lambda: True)
+    monkeypatch.setattr(changes, "import_sh", lambda: True)
     monkeypatch.setattr(_socket, "if_nametoindex", number_of)
     monkeypatch.setattr(_socket, "if_indextoname", name_of)
     commands.load_environment(kernel.environment)
@@ -243,9 +244,9 @@ def test_nothing_is_left_open(kernel):
 def test_the_program_that_deletes_holds_the_lock_as_well(kernel):
     """It may outlive the agent; as long as it is there, nobody switches the setting off."""
     with promotion.secondaries_kept(*PRIMARY):
-        deleting = subprocess.Popen(["sleep", "60"], pass_fds=commands.passed)
+        deleting = subprocess.Popen(["sleep", "60"], pass_fds=children.RUN.inherited)
     try:
-        assert not commands.passed
+        assert not children.RUN.inherited
         promotion.put_back(str(kernel.file))
         assert kernel["eth0"] == "1" and kernel.left() == [kernel.file.name]
     finally:
@@ -482,7 +483,7 @@ def test_one_goes_in_while_another_goes_out(kernel):
 def test_many_threads_at_once(kernel, monkeypatch):
     """It is on whenever one of them is inside, and off in the end."""
     monkeypatch.setattr(promotion.commands, "query_start", lambda _argv: None)
-    monkeypatch.setattr(promotion.commands, "query_end", lambda _started: waiting.Result(1))
+    monkeypatch.setattr(promotion.commands, "query_end", lambda _started: children.Result(1))
     monkeypatch.setattr(promotion, "may_be_off", lambda _nic: True)
     wrong, began = [], threading.Barrier(6)
 
@@ -510,9 +511,10 @@ def test_many_threads_at_once(kernel, monkeypatch):
 AGENT = """\
 import sys
 import _socket
-from ipaddr2_py import commands, promotion
+from ipaddr2_py import changes, commands
+from ipaddr2_py.changes import promotion
 promotion.SETTING = sys.argv[1]
-commands.get_ready = lambda: True
+changes.import_sh = lambda: True
 _socket.if_nametoindex = {"eth0": 2, "eth1": 3}.__getitem__
 _socket.if_indextoname = {2: "eth0", 3: "eth1"}.__getitem__
 commands.load_environment(dict(word.split("=", 1) for word in sys.argv[3:]))

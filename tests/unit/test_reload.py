@@ -9,7 +9,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from ipaddr2_py import metadata, params
+from ipaddr2_py import params
+from ipaddr2_py.provider import metadata
 from tests.conftest import lacking
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]

@@ -119,7 +119,7 @@ def test_a_signal_between_fork_and_exec_is_not_the_agents():
     that is the agent's."""
     text = told("""
 os.setpgid(0, 0)
-commands.end_with_agent()
+commands.handle_termination()
 original = signals.become_child
 def become_child():
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Addresses on interfaces: find, add and delete them; the loopback's; IPv6 address labels.
+
+One small function for each ip(8) command, and pure functions over what it prints.
+"""
+
+from .. import changes, commands
+from ..addresses import (Unreadable, addr_show_words, address_places, failure, index_of, ip_command,
+                         ip_query, is_missing, link_show_words, name_of, parse_held,
+                         was_interrupted)
+from ..commands import split
+from ..ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal,
+                   ocf_is_true, ocf_log)
+from . import files, ocf_run, run_and_log
+
+
+def find_interface(family, ip, prefix):
+    """Names of the interfaces that hold ip/prefix without a peer; raises Unreadable."""
+    return [held.nic for held in address_places(family, ip)
+            if held.prefix == prefix and not held.peer]
+
+
+def link_is_down(nic):
+    """Whether the state of interface `nic` is DOWN or LOWERLAYERDOWN (or it is gone).
+
+    Raises Unreadable where `ip` does not say.
+    """
+    words = ["-o", "link", "show", "dev", nic]
+    result = ip_query(words)
+    if result.rc and is_missing(result):
+        return True
+    if result.rc or "<" not in result.out:
+        raise Unreadable(failure(words, result))
+    return parse_link_state(result.out) in ("DOWN", "LOWERLAYERDOWN")
+
+
+def parse_link_state(text):
+    """The operational state that `ip -o link show` prints behind the word state, "" without."""
+    words = split(text)
+    return words[words.index("state") + 1] if "state" in words[:-1] else ""
+
+
+def is_infiniband(nic):
+    """Whether the hardware of interface `nic` is InfiniBand."""
+    return "link/infiniband" in ip_query(link_show_words(nic)).out
+
+
+# --- changes ---------------------------------------------------------------------------------
+
+
+def address_add_argv(family, ip, prefix, brd, nic, label, params):
+    """The words of `ip addr add`, options as the parameters ask for them."""
+    options = []
+    if family == "inet6" and ocf_is_true(params["nodad"]):
+        options += ["nodad"]
+    if ocf_is_true(params["noprefixroute"]):
+        options += ["noprefixroute"]
+    if label:
+        options += ["label", label]
+    if family == "inet6":
+        options += ["preferred_lft", decimal(params["preferred_lft"])]
+    if params["metric"]:
+        options += ["metric", decimal(params["metric"])]
+    brd_words = ["brd", brd] if brd else []
+    return ip_command() + ["-f", family, "addr", "add", "%s/%d" % (ip, prefix), *brd_words,
+                           "dev", nic, *options]
+
+
+def decimal(text):
+    """A number without zeros in front, which would make it an octal one to `ip`; or the text."""
+    return str(int(text)) if ocf_is_decimal(text) else text
+
+
+def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
+    """Add the address and set the interface up; "" or, if that failed, why, which is logged too.
+
+    What was added is noted in the list undo, as callables that take it back.
+    """
+    undo = [] if undo is None else undo
+    if family == "inet" and ocf_is_true(params["run_arping"]) and collision(nic, ip):
+        told = "IPv4 address collision: %s is in use by another host [DAD]" % ip
+        ocf_log("err", told)
+        return told
+    if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]):
+        undo.append(lambda: delete_ipv6_addrlabel(ip, params))
+        if 0 < add_ipv6_addrlabel(ip, params) < 126:
+            undo.pop()                      # somebody else's
+    argv = address_add_argv(family, ip, prefix, brd, nic, label, params)
+    ocf_log("info", commands.quoted(argv))
+    index = index_of(nic)
+    undo.append(lambda: take_back(family, ip, prefix, index))
+    rc, told = run_and_log(argv)
+    if 0 < rc < 126:
+        # It refused: what is there is somebody else's. One that was cut off may have added it.
+        undo.pop()
+    looking = commands.query_start(ip_command() + addr_show_words(family, ip))
+    up = told if rc else link_up(nic)
+    seen = commands.query_end(looking)
+    held = address_places(family, ip) if was_interrupted(seen) else parse_held(family, ip, seen)
+    if not any(one.nic == nic and one.prefix == prefix and not one.peer for one in held):
+        if rc == 0:
+            told = "%s succeeded, but the address is not there" % commands.quoted(argv)
+            ocf_log("err", told)
+        return told
+    if 0 < rc < 126:
+        return ""                           # somebody else added it at the same time
+    return up
+
+
+def take_back(family, ip, prefix, index):
+    """Delete an address that this start added to interface number `index`, whatever that is called
+    now, unless it is seen not to be there."""
+    nic = name_of(index)
+    if nic and is_there(family, ip, prefix, nic):
+        ocf_log("info", "taking back %s/%d from %s" % (ip, prefix, nic))
+        delete_address(family, ip, prefix, nic)
+
+
+def collision(nic, ip):
+    """Whether another host answers for IPv4 address `ip`, as iputils' arping sees it.
+
+    Exits 5 where arping is missing, or is another program of that name.
+    """
+    check_binary("arping")
+    told = commands.query(["arping", "-V"])
+    if is_foreign_arping(told.out + told.err):
+        ocf_exit_reason("run_arping needs the arping of iputils, but %s says: %s"
+                        % (commands.find("arping"), " ".join((told.out + told.err).split())[:80]))
+        raise OcfExit(OCF_ERR_INSTALLED)
+    # Duplicate address detection: 1 alone means that somebody answered.
+    return commands.query(["arping", "-q", "-c", "2", "-w", "3", "-D", "-I", nic, ip]).rc == 1
+
+
+def is_foreign_arping(text):
+    """Whether `arping -V` shows an arping whose exit codes and options are not those of iputils."""
+    return "iputils" not in text and ("Habets" in text or "BusyBox" in text or "ARPing" in text)
+
+
+def link_up(nic):
+    """Set interface `nic` up; "" or, if that failed, why."""
+    argv = ip_command() + ["link", "set", "dev", nic, "up"]
+    ocf_log("info", commands.quoted(argv))
+    return run_and_log(argv)[1]
+
+
+def delete_address(family, ip, prefix, nic, peer=""):
+    """Delete one address, and no other along with it; an exit status."""
+    # The kernel knows an IPv4 address with a peer by both, an IPv6 one by its own alone.
+    words = [ip, "peer", "%s/%d" % (peer, prefix)] if peer and family == "inet" else \
+        ["%s/%d" % (ip, prefix)]
+    argv = ip_command() + ["-f", family, "addr", "delete", *words, "dev", nic]
+    if family != "inet":
+        return ocf_run(argv)
+    from . import promotion
+
+    with promotion.secondaries_kept(nic, ip, prefix, peer):
+        return ocf_run(argv)
+
+
+def delete_interface(family, ip, prefix, nic, params, peer=""):
+    """Delete the address and what goes with it: route cache, address label; an exit status."""
+    rc = delete_address(family, ip, prefix, nic, peer)
+    if not rc and ocf_is_true(params["flush_routes"]):
+        ocf_run(ip_command() + ["route", "flush", "cache"])
+    if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]) and not (
+            rc and is_there(family, ip, prefix, nic)):
+        delete_ipv6_addrlabel(ip, params)
+    return rc
+
+
+def is_there(family, ip, prefix, nic):
+    """Whether interface `nic` holds ip/prefix without a peer, or that cannot be told."""
+    try:
+        return nic in find_interface(family, ip, prefix)
+    except Unreadable:
+        return True
+
+
+def delete_route(ip, nic):
+    """Delete the route to `ip` over interface `nic`, if there is one."""
+    argv = ip_command() + ["route", "delete", ip, "dev", nic]
+    ocf_log("info", commands.quoted(argv))
+    changes.run(argv)
+
+
+def remove_conflicting_loopback(ip, params):
+    """Put the loopback's ip/32 aside, noted in HA_RSCTMP so that stop can restore it."""
+    ocf_log("info", "removing the conflicting address %s/32 from lo" % ip)
+    try:
+        files.write_file(files.state_file(ip), "%s 32 255.255.255.255 lo\n" % ip)
+    except OSError as problem:
+        ocf_log("err", "could not note the address %s of lo in %s (%s); stop will not restore it"
+                % (ip, files.state_file(ip), problem.strerror))
+    delete_interface("inet", ip, 32, "lo", params)
+    delete_route(ip, "lo")
+
+
+def restore_loopback(ip, params, note_stays=False):
+    """Add the address again that remove_conflicting_loopback() put aside.
+
+    note_stays: where that fails, a later stop is to try again.
+    """
+    path = files.state_file(ip)
+    words = files.read_file(path).split()
+    if not words:
+        return
+    ocf_log("info", "restoring the loopback address %s" % " ".join(words))
+    restored = False
+    if words[0] == ip and words[1:] == ["32", "255.255.255.255", "lo"]:
+        place = ("inet", ip, 32, "255.255.255.255", "lo", "")
+        try:
+            restored = not add_interface(*place, params)
+        except OcfExit:         # no arping to ask with; nobody else is on lo anyway
+            restored = not add_interface(*place, dict(params, run_arping="false"))
+    else:
+        ocf_log("err", "%s does not hold what this agent writes; not restored" % path)
+    if restored or not note_stays:
+        files.remove_file(path)
+
+
+def add_ipv6_addrlabel(ip, params):
+    """Give the address a label of its own, so that it is not chosen as a source address."""
+    argv = _addrlabel("add", ip, params)
+    ocf_log("info", commands.quoted(argv))
+    rc = ocf_run(argv)
+    if rc:
+        ocf_log("warn", "%s failed." % commands.quoted(argv))
+    return rc
+
+
+def delete_ipv6_addrlabel(ip, params):
+    """Take the address label away again; failing does not matter."""
+    ocf_run(_addrlabel("del", ip, params))
+
+
+def delete_stale_addrlabel(ip, params):
+    """Take away the label of an address that is gone, as an interrupted start can leave it."""
+    listed = ip_query(["addrlabel", "list"]).out.split("\n")
+    wanted = ["prefix", ip + "/128", "label", decimal(params["lvs_ipv6_addrlabel_value"])]
+    if any(line.split()[:4] == wanted for line in listed):
+        delete_ipv6_addrlabel(ip, params)
+
+
+def _addrlabel(verb, ip, params):
+    return ip_command() + ["addrlabel", verb, "prefix", ip,
+                           "label", decimal(params["lvs_ipv6_addrlabel_value"])]

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cluster IP by nftables: one table for each shared address, and one for its ARP answers.
+
+Every packet for the address is dropped but for those whose hash falls into a bucket that is held.
+Each change is one call of nft, which the kernel carries out as a whole or not at all: buckets come
+and go without a moment in which the others are not served.  Comments name the buckets, and
+those of the first rule and of the answers' hold the settings; whether the tables are what these
+settings make is for clusterip_rules.py to tell.
+"""
+
+from .. import changes, commands
+from ..addresses import Unreadable, address_bytes
+from ..changes import ocf_run
+from ..children import RUN
+from ..ocf import OCF_ERR_GENERIC, OcfExit, ocf_exit_reason, ocf_is_decimal, ocf_log
+from ..place import table_name
+from .nft_rules import as_written, bucket_number, parse_rules
+from .share import (Share, checksum_makeup, configured_share, is_joined, join_group, leave_group,
+                    mac_octets, matches, parse_seed)
+
+BEFORE_ADDRESS = False      # the address goes first, or this node would answer for all others
+FAMILY = {"inet": "ip", "inet6": "ip6"}
+PORTS = {"sourceip": "", "sourceip-sourceport": " . th sport",
+         "sourceip-sourceport-destport": " . th sport . th dport"}
+#: What answers a request must not be answered by every node; errors and answers are for whoever
+#: asked, and neighbour discovery is for all.
+NOT_ASKING = {"ip": "icmp type != { 8, 13, 15, 17 } accept", "ip6": "icmpv6 type != 128 accept"}
+#: Either rule, though never reached, has the kernel put fragments together before they are hashed:
+#: the later ones have no ports.  The second brings connection tracking along.
+DEFRAGMENT = ("meta l4proto tcp tproxy to :1", "ct state new")
+HOOKS = {"prerouting": "type filter hook prerouting priority -300;",
+         "output": "type filter hook output priority 0;"}
+
+
+def works():
+    """Whether the kernel has nftables at all."""
+    if "nft" not in RUN.known:
+        RUN.known["nft"] = commands.query(["nft", "list", "tables"]).rc == 0
+    return RUN.known["nft"]
+
+
+def families(vip):
+    """The families in which the address has a table."""
+    return ("ip", "arp") if vip.family == "inet" else ("ip6",)
+
+
+def hash_chains(mode):
+    """Chain -> what is hashed there, behind the source address."""
+    chains = {"source": ""}
+    if PORTS[mode]:
+        chains["ports"] = PORTS[mode]
+    return chains
+
+
+# --- the rules -------------------------------------------------------------------------------
+
+
+def skeleton(vip, share, defragment=DEFRAGMENT[0]):
+    """All rules but the buckets': tuples (family, chain, rule, comment), chains in order of use."""
+    family = FAMILY[vip.family]
+    settings = "IPaddr2 %s %s %s %s %d 0x%08x" % (share.nic, share.mac, share.own or "-",
+                                                  share.hash, share.total, share.seed)
+    rules = [
+        (family, "prerouting", 'iifname "%s" %s daddr %s meta pkttype set host goto share'
+         % (share.nic, family, vip.ip), settings),
+        (family, "share", NOT_ASKING[family], "errors and answers reach all nodes")]
+    if PORTS[share.hash]:
+        rules += [(family, "share", "meta l4proto { tcp, udp, udplite, sctp, dccp } goto ports",
+                   "hashed with their ports"),
+                  (family, "ports", "drop", "the other nodes' buckets"),
+                  (family, "defragment", defragment, "never reached, joins fragments")]
+    rules += [(family, "share", "goto source", "hashed by source address"),
+              (family, "source", "drop", "the other nodes' buckets")]
+    if family == "ip":
+        return rules + [("arp", "output", 'oifname "%s" arp saddr ip %s arp saddr ether set %s'
+                         % (share.nic, vip.ip, share.mac), settings)]
+    return rules + neighbour_discovery(vip, share, settings)
+
+
+def neighbour_discovery(vip, share, settings):
+    """The rules that put the multicast MAC into the address's neighbour discovery.
+
+    RFC 4861, 4.3 and 4.4, bits from the ICMPv6 header on: reserved 48, target 64, the type of the
+    first option 192, its MAC 208.  nft cannot mend the checksum here, so reserved bits, which
+    receivers have to ignore, make up for the change.
+    """
+    own, mac = mac_octets(share.own), mac_octets(share.mac)
+    change = "%s @th,208,48 set 0x%s @th,48,16 set 0x%04x" % (
+        own.hex(), mac.hex(), checksum_makeup(own, mac))
+    start = 'oifname "%s" icmpv6 type ' % share.nic
+    target = address_bytes(vip.ip, "inet6").hex()
+    return [("ip6", "output", "%s136 @th,64,128 0x%s @th,192,64 0x0201%s" % (
+                start, target, change), settings),
+            ("ip6", "output", "%s135 ip6 saddr %s @th,192,64 0x0101%s" % (
+                start, vip.ip, change), "the same for solicitations")]
+
+
+def bucket_rules(vip, share, number):
+    """A bucket's accept rules, as skeleton() has the others; they belong before the final drop."""
+    family = FAMILY[vip.family]
+    return [(family, chain, "jhash %s saddr%s mod %d seed 0x%08x %d accept"
+             % (family, ports, share.total, share.seed, number - 1), "bucket %d" % number)
+            for chain, ports in sorted(hash_chains(share.hash).items())]
+
+
+def commands_for(vip, verb, rules):
+    """nft commands that add or insert rules."""
+    return ['%s rule %s %s %s %s comment "%s"' % (verb, family, table_name(vip.ip), chain, rule,
+                                                  comment)
+            for family, chain, rule, comment in rules]
+
+
+def table_script(vip, share, numbers, defragment=DEFRAGMENT[0]):
+    """nft commands that make the tables anew, whatever was there, with these buckets held."""
+    name = table_name(vip.ip)
+    script = [verb % (family, name) for family in families(vip)
+              for verb in ("add table %s %s", "delete table %s %s", "add table %s %s")]
+    rules = skeleton(vip, share, defragment)
+    for family, chain in dict.fromkeys(rule[:2] for rule in rules):
+        hook = " { %s }" % HOOKS[chain] if chain in HOOKS else ""
+        script.append("add chain %s %s %s%s" % (family, name, chain, hook))
+    script += commands_for(vip, "add", rules)
+    for number in sorted(numbers):
+        script += commands_for(vip, "insert", bucket_rules(vip, share, number))
+    return script
+
+
+def listing(vip, share, defragment):
+    """What parse_rules() gives of tables that are as they should be, in any order of chains."""
+    rules = skeleton(vip, share, defragment)
+    found = []
+    for family, chain in dict.fromkeys(rule[:2] for rule in rules):
+        found.append((family, chain, "chain", "", 0))
+        if chain in HOOKS:
+            found.append((family, chain, HOOKS[chain], "", 0))
+    for number in share.buckets:
+        found += [(*rule, 0) for rule in bucket_rules(vip, share, number)]
+    return found + [(*rule, 0) for rule in rules]
+
+
+# --- what is there ---------------------------------------------------------------------------
+
+
+def parse_settings(comment):
+    """The Share that such a comment describes, an empty one where it is of no use."""
+    words = comment.split(" ")
+    if len(words) != 7 or words[0] != "IPaddr2":
+        return Share()
+    nic, mac, own, mode, total, seed = words[1:]
+    if mac_octets(mac) is None or own != "-" and mac_octets(own) is None or mode not in PORTS or \
+            not ocf_is_decimal(total) or int(total) < 2 or parse_seed(seed) is None:
+        return Share()
+    return Share(nic, mac, mode, int(total), parse_seed(seed), "" if own == "-" else own)
+
+
+def parse_share(rules, vip):
+    """The Share that parse_rules() shows.
+
+    A bucket's value is its list of (chain, handle), whatever its rules do.  Where the tables are
+    not what the settings in the first good comment make, the Share is incomplete.
+    """
+    described = [parse_settings(comment) for _, _, _, comment, _ in rules]
+    share = next((one for one in described if one.mac), Share())
+    family, chains = FAMILY[vip.family], hash_chains(share.hash or "sourceip-sourceport")
+    for place, chain, _, comment, handle in rules:
+        number = bucket_number(comment)
+        if 0 < number <= (share.total or vip.buckets) and place == family and chain in chains:
+            share.buckets.setdefault(number, []).append((chain, handle))
+    share.complete = bool(share.mac) and bool(share.own) == (vip.family == "inet6") and \
+        any(as_written(rules, listing(vip, share, defragment)) for defragment in DEFRAGMENT)
+    return share
+
+
+def look(vip):
+    """The Share of the address that nftables holds, None without; raises Unreadable."""
+    name = table_name(vip.ip)
+    started = [commands.query_start(["nft", "-a", "-n", "list", "table", family, name])
+               for family in families(vip)]
+    text, tables = "", 0
+    for result in [commands.query_end(one) for one in started]:
+        if result.rc == 0:
+            text += result.out
+            tables += 1
+        elif "No such file or directory" not in result.err:
+            raise Unreadable("nft ended with %d: %s" % (
+                result.rc, " ".join(result.err.split())[:200] or "no output"))
+    if not tables:
+        return None
+    share = parse_share(parse_rules(text), vip)
+    if share.complete:
+        share.complete = is_joined(share.nic, share.mac) and \
+            (vip.family == "inet" or share.own == own_mac(share.nic))
+    return share
+
+
+def own_mac(nic):
+    """The interface's own MAC; zeros where it has none."""
+    from ..announce import packets
+    try:
+        return packets.mac_text(packets.hardware_address(nic))
+    except packets.PacketError:
+        return packets.mac_text(bytes(6))
+
+
+# --- changes ---------------------------------------------------------------------------------
+
+
+def take(vip, undo):
+    """Hold the VIP's bucket, with whatever else that needs; exits 1 where nft refuses."""
+    found = look(vip)
+    share = configured_share(vip, found)
+    share.own = own_mac(vip.nic) if vip.family == "inet6" else ""
+    vip.mac = share.mac
+    if found is None:
+        undo.append(lambda: remove(vip, share))
+    elif vip.bucket not in found.buckets:
+        undo.append(lambda: release(vip, look(vip)))
+    same = found and found.complete and matches(found, vip)
+    if found and found.mac and not (same or found.mac == share.mac and found.nic == share.nic):
+        leave_group(found.nic, found.mac)
+    if not is_joined(share.nic, share.mac) and not join_group(share.nic, share.mac):
+        failed(vip, "ip maddress refused to join %s on %s" % (share.mac, share.nic))
+    if same and vip.bucket not in found.buckets:
+        rules = bucket_rules(vip, share, vip.bucket)
+        done = ocf_run(["nft", "; ".join(commands_for(vip, "insert", rules))]) == 0
+    else:
+        done = same or make_tables(vip, share, found)
+    if not done:
+        failed(vip, "nft refused the rules")
+
+
+def failed(vip, what):
+    """Exit 1 as Cluster IP cannot be set up."""
+    ocf_exit_reason("Cluster IP: bucket %d of %s cannot be taken: %s; the log has its message"
+                    % (vip.bucket, vip.ip, what))
+    raise OcfExit(OCF_ERR_GENERIC)
+
+
+def make_tables(vip, share, found):
+    """Make or mend the tables; buckets that were held stay so.  Whether nft took them."""
+    numbers = {number for number in found.buckets if number <= share.total} if found else set()
+    numbers.add(vip.bucket)
+    if not PORTS[share.hash]:
+        return ocf_run(["nft", "; ".join(table_script(vip, share, numbers))]) == 0
+    first = changes.run(["nft", "; ".join(table_script(vip, share, numbers))])
+    if first.rc == 0:
+        return True
+    ocf_log("info", "nft: %s; trying connection tracking to join fragments"
+            % " ".join(first.out.split())[:300])
+    return ocf_run(["nft", "; ".join(table_script(vip, share, numbers, DEFRAGMENT[1]))]) == 0
+
+
+def release(vip, found):
+    """Let go of the VIP's bucket alone; whether that worked."""
+    if not found or vip.bucket not in found.buckets:
+        return True
+    return ocf_run(["nft", "; ".join(
+        "delete rule %s %s %s handle %d" % (FAMILY[vip.family], table_name(vip.ip), chain, handle)
+        for chain, handle in found.buckets[vip.bucket])]) == 0
+
+
+def remove(vip, found):
+    """Remove the tables and the multicast MAC; whether that worked."""
+    name = table_name(vip.ip)
+    rc = ocf_run(["nft", "; ".join(
+        "add table %s %s; delete table %s %s" % (family, name, family, name)
+        for family in families(vip))])
+    return leave_group(found.nic, found.mac) and rc == 0

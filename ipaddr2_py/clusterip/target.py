@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cluster IP by the iptables target CLUSTERIP, as the shell agent has it (until Linux 6.2, IPv4).
+
+The first bucket comes with the rule; /proc/net/ipt_CLUSTERIP/<ip> lists the buckets, numbers
+written there with a + or - are added or removed, and it exists as long as a rule does.
+"""
+
+import posix
+
+from .. import children, commands
+from ..changes import files, ocf_run
+from ..children import RUN
+from ..ocf import (OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
+                   ocf_log)
+from .share import Share, configured_share, matches
+
+BEFORE_ADDRESS = True       # the shell agent's order
+FOLDER = "/proc/net/ipt_CLUSTERIP"
+BUSY = 4                    # exit status of iptables while another one has its lock
+
+
+def iptables():
+    """The words that start iptables: the legacy one, which alone can do it, where installed."""
+    legacy = env("IPTABLES_LEGACY", "iptables-legacy")
+    return (legacy if have_binary(legacy) else env("IPTABLES", "iptables")).split()
+
+
+def modprobe():
+    """The words that start modprobe."""
+    return env("MODPROBE", "modprobe").split()
+
+
+def has_target():
+    """Whether this kernel has the target: loaded, or as a module; Linux 6.3 dropped it."""
+    if "target" not in RUN.known:
+        RUN.known["target"] = _has_target()
+    return RUN.known["target"]
+
+
+def _has_target():
+    if posix.access(FOLDER, posix.F_OK) or \
+            "CLUSTERIP" in files.read_file("/proc/net/ip_tables_targets").split():
+        return True
+    if kernel_version(posix.uname().release) >= (6, 3):
+        return False
+    return commands.query(modprobe() + ["-n", "-q", "ipt_CLUSTERIP"]).rc == 0
+
+
+def kernel_version(release):
+    """The first two numbers of a kernel release such as 6.1.0-41-amd64."""
+    numbers = []
+    for word in release.split(".")[:2]:
+        digits = word
+        while digits and not ocf_is_decimal(digits):
+            digits = digits[:-1]
+        numbers.append(int(digits or 0))
+    return tuple(numbers)
+
+
+def buckets_file(ip):
+    """The kernel's file of an address."""
+    return FOLDER + "/" + ip
+
+
+def parse_buckets(text):
+    """The numbers in the kernel's file: "1,2" and a newline, or nothing."""
+    return {int(word): word for word in text.strip().split(",") if ocf_is_decimal(word)}
+
+
+def look(vip):
+    """The Share of the address that the kernel's file shows, None without one."""
+    if vip.family != "inet" or not posix.access(buckets_file(vip.ip), posix.F_OK):
+        return None
+    share = Share()
+    share.buckets = parse_buckets(files.read_file(buckets_file(vip.ip)))
+    return share
+
+
+def parse_rules(text, ip):
+    """The address's CLUSTERIP rules in what `iptables -S INPUT` prints, each a list of words."""
+    rules = []
+    for line in text.splitlines():
+        words = rule_words(line)
+        if words[:2] == ["-A", "INPUT"] and "CLUSTERIP" in words and \
+                after(words, "-d").split("/")[0] == ip:
+            rules.append(words)
+    return rules
+
+
+def rule_words(line):
+    """The words of a rule as `iptables -S` prints it: a comment in quotes is one word.
+
+    Quotes and backslashes inside have a backslash before them; other words are never quoted.
+    """
+    words, word, quoted = [], None, False
+    letters = iter(line + " ")
+    for letter in letters:
+        if quoted and letter == "\\":
+            word += next(letters)
+        elif letter == '"' and (quoted or word is None):
+            word, quoted = word or "", not quoted
+        elif letter != " " or quoted:
+            word = (word or "") + letter
+        elif word is not None:
+            words.append(word)
+            word = None
+    return words
+
+
+def after(words, option):
+    """The word behind an option, "" where there is none."""
+    return words[words.index(option) + 1] if option in words[:-1] else ""
+
+
+def described(rule):
+    """The Share that a rule's words describe."""
+    total = after(rule, "--total-nodes")
+    return Share(after(rule, "-i"), after(rule, "--clustermac").lower(), after(rule, "--hashmode"),
+                 int(total) if ocf_is_decimal(total) else 0)
+
+
+def change(argv):
+    """Run iptables, again while another one has its lock; the exit status."""
+    import time
+
+    while True:
+        rc = ocf_run(argv)
+        if rc != BUSY or not children.remaining():
+            return rc
+        time.sleep(0.05)
+
+
+# --- the verbs -------------------------------------------------------------------------------
+
+
+def take(vip, undo):
+    """Hold the VIP's bucket; exits 1 where iptables or the kernel refuses."""
+    found = look(vip)
+    rules = list_rules(vip) if found else []
+    old = described(rules[0]) if rules else None
+    others = set()
+    if old and not matches(old, vip):
+        ocf_log("info", "Cluster IP: the rule of %s has other settings, it is made anew" % vip.ip)
+        others = {number for number in found.buckets if number <= vip.buckets} - {vip.bucket}
+        delete_rules(rules)
+        found = old = None
+    share = configured_share(vip, old)
+    vip.mac = share.mac
+    if found and vip.bucket in found.buckets:
+        return
+    if found:
+        undo.append(lambda: release(vip, look(vip)))
+        good = write_bucket(vip, "+", vip.bucket)
+    else:
+        undo.append(lambda: remove(vip, look(vip)))
+        good = add_rule(vip, share) and all([write_bucket(vip, "+", one) for one in others])
+    if not good:
+        ocf_exit_reason("Cluster IP: bucket %d of %s cannot be taken: iptables or the kernel "
+                        "refused; the target CLUSTERIP wants Linux before 6.3, iptables-legacy, "
+                        "and 16 buckets at most" % (vip.bucket, vip.ip))
+        raise OcfExit(OCF_ERR_GENERIC)
+
+
+def add_rule(vip, share):
+    """Add the rule that comes with the VIP's bucket; whether that worked."""
+    ocf_run(modprobe() + ["ip_conntrack"])
+    argv = iptables() + ["-I", "INPUT", "-d", vip.ip, "-i", vip.nic, "-j", "CLUSTERIP", "--new",
+                         "--clustermac", share.mac, "--total-nodes", str(share.total),
+                         "--local-node", str(vip.bucket), "--hashmode", share.hash]
+    ocf_log("info", commands.quoted(argv))
+    return change(argv) == 0
+
+
+def write_bucket(vip, sign, number):
+    """Add (+) or remove (-) a bucket in the kernel's file; whether the kernel took it."""
+    try:
+        fd = posix.open(buckets_file(vip.ip), posix.O_WRONLY | posix.O_CLOEXEC)
+    except OSError as problem:
+        ocf_log("err", "cannot write %s: %s" % (buckets_file(vip.ip), problem.strerror))
+        return False
+    try:
+        posix.write(fd, b"%s%d\n" % (sign.encode(), number))
+        return True
+    except OSError as problem:
+        ocf_log("err", "the kernel refused %s%d in %s: %s"
+                % (sign, number, buckets_file(vip.ip), problem.strerror))
+        return False
+    finally:
+        posix.close(fd)
+
+
+def list_rules(vip):
+    """The address's rules that are there, as parse_rules() gives them."""
+    return parse_rules(commands.query(iptables() + ["-S", "INPUT"]).out, vip.ip)
+
+
+def delete_rules(rules):
+    """Delete rules, each as it was listed; whether all went."""
+    failures = [rule for rule in rules if change(iptables() + ["-D"] + rule[1:])]
+    return not failures
+
+
+def release(vip, found):
+    """Let go of the VIP's bucket alone; whether that worked."""
+    return not found or vip.bucket not in found.buckets or write_bucket(vip, "-", vip.bucket)
+
+
+def remove(vip, found):
+    """Let go of the bucket and delete every rule of the address; whether that worked.
+
+    The kernel forgets the multicast MAC along with the last rule.
+    """
+    if not found:
+        return True
+    release(vip, found)
+    ocf_log("info", "%s: the last bucket is released, its rules are removed" % vip.ip)
+    return delete_rules(list_rules(vip)) and look(vip) is None
