@@ -36,11 +36,13 @@ class BuildPackage(build_py):
                            os.path.join(package, "templates", name))
         api = os.environ.get("IPADDR2_OCF_API", "1.0")      # 1.1: with reload-agent
         write(os.path.join(package, "IPaddr2.xml"), metadata.render(api=api))
-        for name in (install.AGENT, install.ANNOUNCE):
-            install.copy_program(os.path.join(HERE, "bin", name), os.path.join(package, name),
-                                  build_interpreter())
+        os.makedirs(os.path.join(package, "bin"), exist_ok=True)
+        installed = os.path.join(package, "bin", install.ANNOUNCE)
+        for name, path in ((install.AGENT, os.path.join(package, install.AGENT)),
+                           (install.ANNOUNCE, installed)):
+            install.copy_program(os.path.join(HERE, "bin", name), path, build_interpreter())
         announce = os.path.join(data, install.ANNOUNCE)
-        self.copy_file(os.path.join(package, install.ANNOUNCE), announce)
+        self.copy_file(installed, announce)
         page = os.path.join(data, "ocf_ipaddr2py_IPaddr2.7")
         write(page, metadata.render_manpage(date=build_date()))
         self.distribution.data_files = (self.distribution.data_files or []) + [

@@ -6,7 +6,7 @@ kept as it stands. This module is on the monitor's hot path: it imports nothing.
 """
 
 PREFIX = "OCF_RESKEY_"
-BLANKS = " \t\n\r\v\f"         # white space, as in environment.py
+BLANKS = " \t\n\r\v\f"         # white space, as in commands.py
 
 SHORTDESC = "Virtual IPv4 and IPv6 addresses on Linux"
 

@@ -154,7 +154,7 @@ def announced_mac(vip):
 def builtin_argv(vip, count):
     """bin/announce with the words that send the same."""
     package = __file__.rsplit("/", 2)[0]
-    program = package + "/announce"             # installed; else a checkout
+    program = package + "/bin/announce"         # installed; else a checkout
     if not commands.is_file(program):
         program = package.rpartition("/")[0] + "/bin/announce"
     mode = {"reply": ["-A"], "request": ["-U"], "both": []}[builtin_mode(vip)]

@@ -5,7 +5,7 @@ Every packet for the address is dropped but for those whose hash falls into a bu
 Each change is one call of nft, which the kernel carries out as a whole or not at all: buckets come
 and go without a moment in which the others are not served.  Comments name the buckets, and
 those of the first rule and of the answers' hold the settings; whether the tables are what these
-settings make is for clusterip_rules.py to tell.
+settings make is for nft_rules.py to tell.
 """
 
 from .. import changes, commands

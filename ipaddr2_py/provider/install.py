@@ -42,7 +42,8 @@ class ProviderError(Exception):
 def program_file(name):
     """Return the path of a program of ours: in the installed package, or in bin/ of a checkout."""
     checkout = os.path.join(os.path.dirname(PACKAGE_FOLDER), "bin", name)
-    for path in (os.path.join(PACKAGE_FOLDER, name), checkout):
+    for path in (os.path.join(PACKAGE_FOLDER, name), os.path.join(PACKAGE_FOLDER, "bin", name),
+                 checkout):
         if os.path.isfile(path):
             return path
     raise ProviderError("there is no %s in %s and no %s" % (name, PACKAGE_FOLDER, checkout))
@@ -141,8 +142,9 @@ def make_package(new, api, place):
 
     api is the OCF API of the metadata, "" for that of this package.
     """
-    shutil.copytree(PACKAGE_FOLDER, new, ignore=shutil.ignore_patterns("__pycache__", AGENT))
-    copy_program(program_file(ANNOUNCE), os.path.join(new, ANNOUNCE), sys.executable)
+    shutil.copytree(PACKAGE_FOLDER, new, ignore=shutil.ignore_patterns("__pycache__", AGENT, "bin"))
+    os.mkdir(os.path.join(new, "bin"))
+    copy_program(program_file(ANNOUNCE), os.path.join(new, "bin", ANNOUNCE), sys.executable)
     templates = os.path.join(new, "templates")
     if not os.path.isdir(templates):
         shutil.copytree(metadata.templates_folder(), templates)
@@ -159,7 +161,8 @@ def readable(folder):
     for path, _, files in os.walk(folder):
         os.chmod(path, 0o755)
         for name in files:
-            os.chmod(os.path.join(path, name), 0o755 if name == ANNOUNCE else 0o644)
+            program = os.path.basename(path) == "bin"
+            os.chmod(os.path.join(path, name), 0o755 if program else 0o644)
 
 
 def make_folder(folder, root):
@@ -187,8 +190,8 @@ def check(agent, library):
             "gets %s, and the package beside it."
             % (program_file(AGENT), result.rc, result.err.strip() or "no output", first,
                sys.executable))
-    program = ("import sys; sys.path.insert(0, %r); from ipaddr2_py import libraries; "
-               "libraries.add_site_packages(); import sh" % library)
+    program = ("import sys; sys.path.insert(0, %r); from ipaddr2_py.changes import "
+               "sh_import; sh_import.add_site_packages(); import sh" % library)
     if commands.query([interpreter, "-IS", "-c", program]).rc != 0:
         raise ProviderError(
             "%s, which is to run the agent, has no library sh, and a start needs it: install "

@@ -18,6 +18,8 @@ GUARDED = ("agent", "actions.start", "actions.stop", "vip", "findif", "changes.i
 #: main() as it ends: nothing is left that could handle a fault in these. A generator that is
 #: closed is called as well, and Python drops what it raises then.
 LAST = ("main", "unexpected", "ocf_exit_reason", "ocf_log", "write_all", "<genexpr>", "to_bytes")
+#: To what these call a fault does not matter: before main(), asked ahead, or an answer by itself.
+CALLERS = ("run", "load_environment", "prefetch_ip", "is_file", "write_all")
 #: What befalls these may leave a note behind, or none, or the kernel's setting: that fails nothing.
 NOTE = ("note_path", "plain", "put_settings_back.<listcomp>")
 #: What befalls these as they end finds the work done.
@@ -84,7 +86,8 @@ class Fault:
 
     def __call__(self, frame, event, _argument):
         if event != self.event or frame.f_globals.get("__name__", "")[11:] not in GUARDED \
-                or frame.f_code.co_name in LAST or self.happened:
+                or frame.f_code.co_name in LAST or self.happened \
+                or frame.f_back.f_code.co_name in CALLERS:
             return
         self.left -= 1
         if self.left < 0:

@@ -1021,7 +1021,7 @@ def test_what_is_served_goes_on_with_its_backend_and_mac(noted, monkeypatch):
     monkeypatch.setattr(clusterip, "usable", lambda _vip: ["iptables", "nft"])
     monkeypatch.setattr(clusterip, "backend",
                         lambda name: module if name == "nft" else Backend(vip))
-    monkeypatch.setattr(clusterip_share, "fits", lambda _share, _vip: True)
+    monkeypatch.setattr(clusterip_share, "matches", lambda _share, _vip: True)
     vip.mac = OWN
     assert clusterip.served(vip) == "ok"
     assert (vip.shared, vip.mac) == ("nft", MAC4)

@@ -49,7 +49,7 @@ def installed_sh():
 
 
 SH = installed_sh()
-DOORS = ["query", "query twin", "run twin"] + ["run " + kind for kind in SH]
+DOORS = ["query", "query fake", "run fake"] + ["run " + kind for kind in SH]
 
 
 class Door:
@@ -57,8 +57,8 @@ class Door:
 
     def __init__(self, name):
         self.merged = name.startswith("run")
-        side = FakeCommands() if name.endswith("fake") else commands
-        self.open = side.run if self.merged else side.query
+        fake = FakeCommands() if name.endswith("fake") else None
+        self.open = (fake or changes).run if self.merged else (fake or commands).query
 
     def __call__(self, *argv):
         return self.open(list(argv))
@@ -198,7 +198,7 @@ def test_what_children_stand_in(door):
 def test_no_child_is_left(door):
     pid = int(door.script("echo $$").out)
     assert not os.path.exists("/proc/%d" % pid)
-    assert not children.children
+    assert not children.RUN.children
 
 
 # --- the rest of the doors -------------------------------------------------------------------
@@ -340,9 +340,9 @@ def test_run_where_sh_cannot_do_it(monkeypatch, counted, kind, ailment):
     """The program runs once, whole, and nothing is left of it or of sh's attempt."""
     argv, calls = counted
     monkeypatch.setitem(sys.modules, "sh", SH[kind])
-    monkeypatch.setattr(commands, "FEW", 256)   # a test has more descriptors open than an agent
-    children = pathlib.Path("/proc/self/task/%d/children" % os.getpid())
-    before = sorted(os.listdir("/proc/self/fd")), children.read_text()
+    monkeypatch.setattr(changes, "FEW", 256)   # a test has more descriptors open than an agent
+    kept = pathlib.Path("/proc/self/task/%d/children" % os.getpid())
+    before = sorted(os.listdir("/proc/self/fd")), kept.read_text()
     with monkeypatch.context() as patch:
         AILMENTS[ailment](patch)
         children.set_deadline(10)
@@ -351,8 +351,8 @@ def test_run_where_sh_cannot_do_it(monkeypatch, counted, kind, ailment):
         assert time.monotonic() - begin < 5
     assert (result.rc, result.out, result.err, calls()) == (3, "1\n", "", 1)
     assert sorted(os.listdir("/proc/self/fd")) == before[0]
-    assert children.read_text() == before[1]
-    assert not children.children and not commands._begun
+    assert kept.read_text() == before[1]
+    assert not children.RUN.children and not children.RUN.started
     result = changes.run(["sh", "-c", "echo two; echo three >&2; exit 4"])     # it goes on
     assert (result.rc, result.out) == (4, "two\nthree\n")
 
@@ -374,7 +374,7 @@ def test_a_program_that_cannot_be_started(monkeypatch, problem, what):
     """It is data, with what the host is out of; run() does not raise either."""
     commands.load_environment({"PATH": PATH})
     before = sorted(os.listdir("/proc/self/fd"))
-    monkeypatch.setattr(commands, "_sh_fails", True)
+    monkeypatch.setattr(children.RUN, "sh_fails", True)
     with monkeypatch.context() as patch:
         patch.setattr(posix, what, fail_after(None, 0, problem))
         told = str(problem) or "[Errno 12] out of memory"
@@ -391,11 +391,11 @@ def test_memory_is_set_aside_for_taking_back(monkeypatch):
     for release in (children.extend_for_undo, lambda: commands.query(["true"])):
         changes.import_sh()
         changes.import_sh()
-        assert [len(block) for block in children.reserve] == [children.RESERVE]
+        assert [len(block) for block in children.RUN.reserve] == [children.RESERVE]
         with monkeypatch.context() as patch:
             patch.setattr(posix, "posix_spawn", fail_after(None, 0, OSError(12, "no memory")))
             release()
-        assert not children.reserve
+        assert not children.RUN.reserve
 
 
 def test_room_that_comes(monkeypatch):
@@ -421,7 +421,7 @@ def test_others_are_waited_for_where_there_is_no_room(monkeypatch):
     spawn = posix.posix_spawn
 
     def with_room(*words, **more):
-        if children.children:
+        if children.RUN.children:
             raise OSError(24, "Too many open files")
         return spawn(*words, **more)
 

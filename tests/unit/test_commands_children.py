@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 HEAD = """
 import os, signal, sys, time
-from ipaddr2_py import commands, waiting
+from ipaddr2_py import changes, children, commands
 commands.load_environment({"PATH": "/usr/bin:/bin"})
 """
 
@@ -70,16 +70,16 @@ def ended(request):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("verb", ["query", "run"])
+@pytest.mark.parametrize("verb", ["commands.query", "changes.run"])
 def test_a_child_ends_with_the_agent(python, ended, tmp_path, verb, number):
     note = tmp_path / "pid"
     process = python("""
-commands.handle_termination()
+children.handle_termination()
 try:
-    commands.%s(["sh", "-c", 'sleep 0.1; echo $$ >"$1"; exec sleep 60', "sh", sys.argv[1]])
-except commands.Terminated as told:
+    %s(["sh", "-c", 'sleep 0.1; echo $$ >"$1"; exec sleep 60', "sh", sys.argv[1]])
+except children.Terminated as told:
     print(told.number, flush=True)
-    commands.die_of(told.number)
+    children.die_of(told.number)
 """ % verb, note, stdout=subprocess.PIPE)
     child = ended(noted(note))
     process.send_signal(number)
@@ -88,17 +88,17 @@ except commands.Terminated as told:
     poll(lambda: not alive(child))
 
 
-@pytest.mark.parametrize("verb", ["query", "run"])
+@pytest.mark.parametrize("verb", ["commands.query", "changes.run"])
 def test_a_child_that_was_just_started_ends_with_the_agent(python, ended, tmp_path, verb):
     """The signal comes while the agent does not know its child's number yet."""
     for attempt in range(3):
         note = tmp_path / str(attempt)
         process = python("""
-commands.handle_termination()
+children.handle_termination()
 try:
-    commands.%s(["sh", "-c", 'echo $$ >"$1"; kill -TERM $PPID; exec sleep 60', "sh", sys.argv[1]])
-except commands.Terminated as told:
-    commands.die_of(told.number)
+    %s(["sh", "-c", 'echo $$ >"$1"; kill -TERM $PPID; exec sleep 60', "sh", sys.argv[1]])
+except children.Terminated as told:
+    children.die_of(told.number)
 """ % verb, note)
         assert process.wait(timeout=20) == -signal.SIGTERM
         child = ended(noted(note))
@@ -108,12 +108,12 @@ except commands.Terminated as told:
 def test_what_was_begun_ends_with_the_agent(python, ended, tmp_path):
     note = tmp_path / "pid"
     process = python("""
-commands.handle_termination()
+children.handle_termination()
 started = commands.query_start(["sleep", "60"])
 open(sys.argv[1], "w").write(str(started.pid))
 try:
     time.sleep(60)
-except commands.Terminated:
+except children.Terminated:
     os._exit(0)
 """, note)
     child = ended(noted(note))
@@ -124,10 +124,10 @@ except commands.Terminated:
 
 def test_the_agents_group_is_the_childrens(python, ended, tmp_path):
     """Pacemaker ends the agent's process group: no child may be in another."""
-    for verb in ("query", "run"):
+    for verb in ("commands.query", "changes.run"):
         note = tmp_path / verb
         process = python("""
-commands.%s(["sh", "-c", 'echo $$ >"$1"; exec sleep 60', "sh", sys.argv[1]])
+%s(["sh", "-c", 'echo $$ >"$1"; exec sleep 60', "sh", sys.argv[1]])
 """ % verb, note, start_new_session=True)
         child = ended(noted(note))
         assert os.getpgid(child) == process.pid
@@ -171,7 +171,7 @@ def test_a_detached_child_keeps_a_log_on_stderr(python, ended, tmp_path):
 
 def test_a_detached_child_can_be_ended(python, ended, tmp_path):
     note = tmp_path / "pid"
-    python(DETACH + "commands.handle_termination()\ncommands.detach(work)\n", note).wait()
+    python(DETACH + "children.handle_termination()\ncommands.detach(work)\n", note).wait()
     child = ended(noted(note))
     os.kill(child, signal.SIGTERM)
     poll(lambda: not alive(child))
@@ -180,11 +180,11 @@ def test_a_detached_child_can_be_ended(python, ended, tmp_path):
 def test_a_detached_child_starts_programs_of_its_own(python, ended, tmp_path):
     note = tmp_path / "out"
     python("""
-waiting.set_deadline(0.01)
+children.set_deadline(0.01)
 
 def work():
-    waiting.set_deadline(10)
-    result = commands.run(["sh", "-c", "echo $$; exit 4"])
+    children.set_deadline(10)
+    result = changes.run(["sh", "-c", "echo $$; exit 4"])
     with open(sys.argv[1], "w") as file:
         print(result.rc, file=file)
 

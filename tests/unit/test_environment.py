@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ipaddr2_py import commands, ocf
+from ipaddr2_py import children, commands
 from ipaddr2_py.commands import CHILD_ENV, ENV, find, is_file, load_environment, to_bytes
 from ipaddr2_py.ocf import write_all
 
@@ -131,13 +131,13 @@ def test_what_nobody_reads_is_waited_for_once(pipe):
 
 
 def test_one_that_reads_late_gets_it(pipe, monkeypatch):
-    monkeypatch.setattr(commands, "_patience", 20.0)
+    monkeypatch.setattr(children.RUN, "patience", 20.0)
     fill(pipe[1])
     reader = threading.Timer(0.1, os.read, (pipe[0], 65536))
     reader.start()
     write_all(pipe[1], "line\n")
     reader.join()
-    assert 0 < ocf._patience < 20
+    assert 0 < children.RUN.patience < 20
     assert os.read(pipe[0], 65536).endswith(b"line\n")
 
 
@@ -147,7 +147,7 @@ def test_a_reader_that_is_gone(monkeypatch):
     write_all(writer, "x\n")
     os.close(writer)
     write_all(writer, "closed\n")
-    assert ocf._patience == 0.2
+    assert children.RUN.patience == 0.2
 
 
 def test_where_poll_cannot_be_had(pipe, monkeypatch):

@@ -2,6 +2,7 @@
 """Notes and locks in HA_RSCTMP."""
 
 import os
+import pathlib
 import posix
 import subprocess
 import sys
@@ -235,11 +236,12 @@ def test_a_lock_ends_with_its_holder(tmp_path):
     """Children do not inherit it, and the kernel releases it however the holder ends."""
     path = tmp_path / "lock"
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import sys, subprocess\nfrom ipaddr2_py import commands\nfrom ipaddr2_py.changes import files\n"
+        [sys.executable, "-c", "import sys, subprocess\nfrom ipaddr2_py import commands\n"
+         "from ipaddr2_py.changes import files\n"
          "commands.load_environment({'PATH': '/usr/bin:/bin'})\n"
          "with files.ocf_take_lock(sys.argv[1]):\n    started = commands.query_start(['sleep', '60'])\n"
          "    print(started.pid, flush=True)\n    sys.stdin.read()", str(path)],
-        cwd=os.path.dirname(os.path.dirname(files.__file__)),
+        cwd=pathlib.Path(files.__file__).parents[2],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     child = int(holder.stdout.readline())
     try:

@@ -29,7 +29,7 @@ def python(text, *options):
 
 
 def test_a_change_draws_little_in():
-    loaded = python("commands.run(['true'])\nprint(*sys.modules)")
+    loaded = python("changes.run(['true'])\nprint(*sys.modules)")
     assert "sh" in loaded
     assert not set(HEAVY) & set(loaded)
 

@@ -34,7 +34,8 @@ while [ $# -gt 0 ]; do say "$1" "$2"; shift 2; done
 PYTHON = """
 import posix, sys
 sys.path.insert(0, %r)
-from ipaddr2_py import commands, log, ocf
+from ipaddr2_py import commands, ocf
+from ipaddr2_py.logs import log
 commands.load_environment(posix.environ)
 ocf.setup()
 words = sys.argv[1:]
@@ -44,8 +45,7 @@ while words:
         ocf.ocf_exit_reason(text)
     else:
         ocf.ocf_log(level, text)
-while log._loggers:
-    commands.query_end(log._loggers.pop())
+log.flush()
 """ % str(CHECKOUT)
 
 #: A stand-in of logger and ha_logger: notes its words.
@@ -163,8 +163,7 @@ def test_a_background_child_logs_too(tmp_path):
 def work():
     for text in ("two", "three"):
         ocf.ocf_log("info", text)
-    while log._loggers:
-        commands.query_end(log._loggers.pop())
+    log.flush()
 
 ocf.ocf_log("info", "one")
 posix._exit(posix.WEXITSTATUS(posix.waitpid(commands.detach(work), 0)[1]))

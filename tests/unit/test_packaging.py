@@ -112,20 +112,20 @@ def test_pip_puts_everything_in_place(venv):
     assert (package / "templates/IPaddr2.7.j2").is_file()
     assert (package / "IPaddr2.xml").read_text(encoding="utf-8") == metadata.render()
     assert (venv / "share/man/man7/ocf_ipaddr2py_IPaddr2.7").read_text().startswith(".\\\"")
-    for program in (package / "IPaddr2", package / "announce", venv / "bin/announce"):
+    for program in (package / "IPaddr2", package / "bin/announce", venv / "bin/announce"):
         assert os.access(program, os.X_OK)
         assert program.read_text().splitlines()[0].endswith(" -IS")
 
 
 def test_installed_programs_run(venv):
     assert is_metadata(run(site_packages(venv) / "ipaddr2_py/IPaddr2", "meta-data").stdout)
-    for announce in (venv / "bin/announce", site_packages(venv) / "ipaddr2_py/announce"):
+    for announce in (venv / "bin/announce", site_packages(venv) / "ipaddr2_py/bin/announce"):
         assert "--force" in run(announce, "--help").stdout
 
 
 def test_installed_package_finds_its_templates(venv):
     done = run(venv / "bin/python", "-I", "-c",
-               "from ipaddr2_py import metadata; print(metadata.templates_folder())")
+               "from ipaddr2_py.provider import metadata; print(metadata.templates_folder())")
     assert done.stdout.strip() == str(site_packages(venv) / "ipaddr2_py/templates")
 
 
@@ -190,7 +190,7 @@ def test_checkout_in_a_provider_folder(sources, ocf_root, how):
     if how == "--copy":
         assert agent.read_text().startswith("#!%s -IS\n" % sys.executable)
         assert (ocf_root / "lib/mine/ipaddr2_py/IPaddr2.xml").is_file()
-        assert "--force" in run(ocf_root / "lib/mine/ipaddr2_py/announce", "--help").stdout
+        assert "--force" in run(ocf_root / "lib/mine/ipaddr2_py/bin/announce", "--help").stdout
     run(*command, "remove", "--provider", "mine", env=env)
     assert not agent.exists()
 

@@ -295,10 +295,10 @@ def test_rounds_wait_as_they_are_told_to(wire, over, sent):
 
 
 def test_import_is_cheap():
-    lean = "posix sys time errno fcntl _socket _struct ipaddr2_py ipaddr2_py.packets".split()
+    lean = "posix sys time errno fcntl _socket _struct ipaddr2_py ipaddr2_py.announce ipaddr2_py.announce.packets".split()
     code = (
         "import sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1])\n"
-        "import ipaddr2_py.packets; print(*sorted(set(sys.modules) - before))"
+        "import ipaddr2_py.announce.packets; print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run(
         [sys.executable, "-IS", "-c", code, str(ROOT)],

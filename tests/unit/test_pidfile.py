@@ -234,16 +234,16 @@ def test_send_arp_is_given_no_fifo_or_link(make_vip, place, make):
     assert not os.path.lexists(place)
 
 
-@pytest.mark.parametrize("sender", ["", "send_arp", "iputils_arping", "libnet_arping",
+@pytest.mark.parametrize("name", ["", "send_arp", "iputils_arping", "libnet_arping",
                                     "ipoibarping"])
 def test_each_program_that_has_the_file_is_given_a_good_one(fp, make_vip, captured, place, start,
-                                                            sender):
+                                                            name):
     fp.install("ipoibarping")
     stranger = start("sleep", "60")
     place.write_text("%d\n" % stranger.pid)
-    if not sender:
+    if not name:
         fp.query("ip link show dev eth0", captured("link-eth0-long"))
-    sending = sender.prepare(make_vip(arp_sender=sender, arp_bg="no"))
+    sending = sender.prepare(make_vip(arp_sender=name, arp_bg="no"))
     fp.query(sending.argv)
     seen, real = [], commands.query_start
 

@@ -482,8 +482,8 @@ def test_one_goes_in_while_another_goes_out(kernel):
 
 def test_many_threads_at_once(kernel, monkeypatch):
     """It is on whenever one of them is inside, and off in the end."""
-    monkeypatch.setattr(promotion.commands, "query_start", lambda _argv: None)
-    monkeypatch.setattr(promotion.commands, "query_end", lambda _started: children.Result(1))
+    monkeypatch.setattr(commands, "query_start", lambda _argv: None)
+    monkeypatch.setattr(commands, "query_end", lambda _started: children.Result(1))
     monkeypatch.setattr(promotion, "may_be_off", lambda _nic: True)
     wrong, began = [], threading.Barrier(6)
 

@@ -14,7 +14,7 @@ ALL = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 PYTHONS = {signal.SIGPIPE, signal.SIGXFSZ}
 HEAD = """
 import os, signal, sys
-from ipaddr2_py import commands, signals, waiting
+from ipaddr2_py import changes, children, commands
 commands.load_environment({"PATH": "/usr/bin:/bin"})
 STATUS = ["cat", "/proc/self/status"]
 """
@@ -46,9 +46,9 @@ def numbers(text, name, nth):
 OWN = "print(open('/proc/self/status').read(), flush=True)\n"
 CHILDREN = """
 print(commands.query(STATUS).out, flush=True)
-print(commands.run(STATUS).out, flush=True)
-commands._sh_fails = True
-print(commands.run(STATUS).out, flush=True)
+print(changes.run(STATUS).out, flush=True)
+children.RUN.sh_fails = True
+print(changes.run(STATUS).out, flush=True)
 """
 
 
@@ -58,7 +58,7 @@ print(commands.run(STATUS).out, flush=True)
     ([], [])])
 def test_by_default(ignored, blocked):
     """The agent itself keeps what Python ignores; its children have all by default."""
-    assert told("signals.by_default()\n" + OWN + CHILDREN, ignored, blocked)[1] == [
+    assert told("children.signals_by_default()\n" + OWN + CHILDREN, ignored, blocked)[1] == [
         (PYTHONS, set())] + [(set(), set())] * 3
 
 
@@ -69,14 +69,14 @@ def test_what_the_caller_left_is_seen_without_it():
 
 def test_handlers_of_python_are_no_part_of_it():
     """Until main() says otherwise SIGINT ends the agent at once, without an exception."""
-    assert told("signals.by_default()\n"
+    assert told("children.signals_by_default()\n"
                 "print(signal.getsignal(signal.SIGINT) == signal.SIG_DFL)")[0] == "True\n"
 
 
 def test_what_is_taken_back_is_not_disturbed():
     """Programs that take something back ignore what the agent ignores then."""
     ignored = {signal.SIGINT, signal.SIGTERM}
-    assert told("signals.ignore_termination()\n" + CHILDREN)[1] == [(ignored, set())] * 3
+    assert told("children.ignore_termination()\n" + CHILDREN)[1] == [(ignored, set())] * 3
 
 
 def test_the_background_and_its_programs_outlive_a_hangup():
@@ -102,14 +102,14 @@ def test_what_it_cannot_become_changes_nothing():
                 + OWN)[1] == [(PYTHONS, set())]
 
 
-@pytest.mark.parametrize("verb", ["query", "run"])
+@pytest.mark.parametrize("verb", ["commands.query", "changes.run"])
 @pytest.mark.parametrize("sh_fails", [False, True])
 def test_a_child_that_somebody_else_waited_for(verb, sh_fails):
     """Its status is not known, which is none of success; no exception."""
-    text = told("commands._sh_fails = %r\n"
+    text = told("children.RUN.sh_fails = %r\n"
                 "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
-                "result = commands.%s(['sh', '-c', 'echo out; exit 3'])\n"
-                "print((result.rc, result.out, result.timed_out, commands.children))"
+                "result = %s(['sh', '-c', 'echo out; exit 3'])\n"
+                "print((result.rc, result.out, result.timed_out, children.RUN.children))"
                 % (sh_fails, verb))[0]
     assert text == "(255, 'out\\n', False, set())\n"
 
@@ -119,15 +119,15 @@ def test_a_signal_between_fork_and_exec_is_not_the_agents():
     that is the agent's."""
     text = told("""
 os.setpgid(0, 0)
-commands.handle_termination()
-original = signals.become_child
+children.handle_termination()
+original = children.become_child
 def become_child():
     os.kill(os.getpid(), signal.SIGTERM)
     original()
     os._exit(9)
-commands.become_child = become_child
+changes.become_child = become_child
 agent = os.getpid()
-result = commands.run(["echo", "x"])
+result = changes.run(["echo", "x"])
 print(os.getpid() == agent, result.rc)
 """)[0]
     assert text == "True 143\n"
