@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What `ip` tells of addresses: where one is held, and which network another lies in."""
+"""Addresses as values, and what `ip` tells of them: where one is held, and on which interface.
+
+Three rules are here and nowhere else: what an IP address is (address_bytes), which of them a host
+may have (is_host_address), and what a hardware address is (mac_bytes).
+"""
 
 import sys
 
@@ -10,6 +14,7 @@ IFF_UP = 0x1
 IFF_NOARP = 0x80
 SIOCGIFFLAGS = 0x8913
 TRIES = 20                  # of a query that changes on the host interrupt
+HEX_DIGITS = "0123456789abcdefABCDEF"
 #: Parameters that may have a monitor look elsewhere, or for another address.
 IN_THE_WAY = ("network_namespace", "unique_clone_address")
 
@@ -19,7 +24,7 @@ class Unreadable(Exception):
 
 
 class Address:
-    """An address on an interface, as `ip -o addr show` prints it.
+    """An address on an interface, as `ip -o addr show` prints it or as it shall be added.
 
     index and nic of the interface, ip, peer ("" without one), prefix (int; the peer's where there
     is one), brd ("" without one), flags (words behind the scope, such as tentative; an IPv4
@@ -28,7 +33,8 @@ class Address:
 
     __slots__ = ("index", "nic", "ip", "peer", "prefix", "brd", "flags")
 
-    def __init__(self, index, nic, ip, peer, prefix, brd, flags):
+    def __init__(self, index: int, nic: str, ip: str, peer: str, prefix: int, brd: str = "",
+                 flags=()):
         self.index = index
         self.nic = nic
         self.ip = ip
@@ -38,7 +44,15 @@ class Address:
         self.flags = flags
 
     def __str__(self):
-        return "%s%s/%d" % (self.ip, " peer " + self.peer if self.peer else "", self.prefix)
+        peer = f" peer {self.peer}" if self.peer else ""
+        return f"{self.ip}{peer}/{self.prefix}"
+
+    def on(self, nic: str) -> "Address":
+        """The same address on an interface of another name."""
+        return Address(self.index, nic, self.ip, self.peer, self.prefix, self.brd, self.flags)
+
+
+# --- values ----------------------------------------------------------------------------------
 
 
 def ipv4_bytes(text):
@@ -90,6 +104,34 @@ def in_network(ip, base, prefix, family="inet"):
         return False
     shift = 8 * len(first) - prefix
     return int.from_bytes(first, "big") >> shift == int.from_bytes(second, "big") >> shift
+
+
+def is_host_address(packed: bytes) -> bool:
+    """Whether one host may have the address of these 4 or 16 bytes.
+
+    None may have 0.0.0.0/8, 255.255.255.255, multicast (224.0.0.0/4, ff00::/8) or the unspecified
+    address.  Linux has taken the former class E, 240.0.0.0/4, since 2.6.25.
+    """
+    if len(packed) == 4:
+        return packed[0] != 0 and packed[0] & 0xf0 != 0xe0 and packed != b"\xff" * 4
+    return packed[0] != 0xff and packed != bytes(16)
+
+
+def mac_bytes(text: str):
+    """The 6 bytes of a hardware address such as 01:00:5e:00:01:02, or with dashes; else None."""
+    words = text.replace("-", ":").split(":")
+    if [len(word) for word in words] != [2] * 6 or \
+            not all(digit in HEX_DIGITS for digit in "".join(words)):
+        return None
+    return bytes.fromhex("".join(words))
+
+
+def mac_text(packed: bytes) -> str:
+    """The 6 bytes of a hardware address as 02:00:5e:10:00:01."""
+    return ":".join(f"{octet:02x}" for octet in packed)
+
+
+# --- asking `ip` -----------------------------------------------------------------------------
 
 
 def ip_command():
@@ -239,6 +281,12 @@ def parse_held(family, ip, result, words=()):
     if result.rc or not held and was_interrupted(result):
         raise Unreadable(failure(list(words) or addr_show_words(family, ip), result))
     return held
+
+
+def find_interface(held, prefix: int, nic: str) -> list:
+    """Those of the Address objects that are on interface `nic` with this prefix length and
+    without a peer."""
+    return [one for one in held if one.prefix == prefix and one.nic == nic and not one.peer]
 
 
 def prefetch_monitor(argv):

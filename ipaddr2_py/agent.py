@@ -4,18 +4,15 @@
 Function by function as the shell agent of ClusterLabs' resource-agents; README.md has the map.
 """
 
-import posix
 import sys
 
-from . import addresses, children, commands, ocf, params, place
-from .addresses import address_bytes, ip_command
+from . import addresses, children, commands, ocf, params
+from .addresses import ip_command
 from .commands import ENV
-from .ocf import (OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_ERR_UNIMPLEMENTED, OCF_NOT_RUNNING,
-                  OCF_SUCCESS, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal, ocf_is_true,
-                  ocf_log)
-from .vip import (CHECKED_ACTIONS, Vip, check_family, check_start_parameters, clone_settings,
-                  exit_configured, places_or_exit, read_own_note, refuse_bad_words, run_findif,
-                  set_label, unique_clone_address)
+from .ocf import (OCF_ERR_GENERIC, OCF_ERR_UNIMPLEMENTED, OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit,
+                  check_binary, ocf_exit_reason, ocf_is_decimal, ocf_is_true, ocf_log)
+from .vip import (CHECKED_ACTIONS, check_start_parameters, exit_configured, ip_init,
+                  ip_served, sharing)
 
 ACTIONS = ("start", "stop", "status", "monitor", "validate-all")
 SENDERS = ("send_arp", "iputils_arping", "libnet_arping", "ipoibarping", "builtin")
@@ -51,37 +48,6 @@ def meta_data():
 # --- parameters ------------------------------------------------------------------------------
 
 
-def ip_init(action, values):
-    """Settle address, family, interface, prefix and bucket; the Vip that the actions take.
-
-    Exits as the shell agent's ip_init does; stop gets by with what it finds.
-    """
-    if not values["ip"] and action != "stop":
-        exit_configured("the parameter ip is empty; it must be the IPv4 or IPv6 address to manage")
-    if action in ("start", "stop") and posix.geteuid() != 0:
-        ocf_exit_reason("%s needs root: it changes addresses" % action)
-        raise OcfExit(OCF_ERR_PERM)
-    nic, colon, label = values["nic"].partition(":")
-    if colon:
-        values["nic"], values["iflabel"] = nic, label
-    if action != "stop":
-        refuse_bad_words(action, values)
-    unique_clone_address(action, values)
-    vip = Vip(action, values)
-    clone_settings(vip)
-    if action == "stop":
-        vip.note = read_own_note(vip)
-        return vip
-    check_family(vip)
-    run_findif(vip)
-    path = place.promotion_path(vip.nic)
-    if vip.nic and posix.access(path, posix.F_OK):
-        from .changes import promotion
-        promotion.put_back(path)        # an agent was killed in the middle of a deletion
-    set_label(vip)
-    return vip
-
-
 def set_send_arp_program(vip):
     """Exit 6 on a sender that is not known, 5 on an arping that is missing."""
     sender = vip.params["arp_sender"]
@@ -105,8 +71,7 @@ def ip_validate(action):
         return vip
     set_send_arp_program(vip)
     if vip.bucket:
-        from . import clusterip
-        clusterip.check_tools(vip)
+        sharing().check_tools(vip)
     if ocf_is_true(values["unique_clone_address"]) and \
             not ocf_is_true(ENV.get("OCF_RESKEY_CRM_meta_globally_unique", "")):
         exit_configured("unique_clone_address [%s] needs a clone with globally-unique=true"
@@ -117,7 +82,7 @@ def ip_validate(action):
     if not values["preferred_lft"]:
         exit_configured("preferred_lft is empty; it must be forever or a number of seconds")
     if vip.bucket:
-        clusterip.check_params(vip)
+        sharing().params.check_params(vip)
     if action in CHECKED_ACTIONS:
         check_start_parameters(vip)
     return vip
@@ -126,67 +91,9 @@ def ip_validate(action):
 # --- actions ---------------------------------------------------------------------------------
 
 
-def ip_served(vip):
-    """Whether this node serves the address: ok, no or dadfailed; for Cluster IP also partial
-    (the bucket is missing) and partial2 (the rule is missing); for a plain address also shared
-    (there are rules left that leave clients to other nodes).
-
-    Exits 1 where `ip` does not say.
-    """
-    if not vip.nic or address_bytes(vip.ip, vip.family) is None:
-        return "no"
-    for held in places_or_exit(vip) if vip.held is None else vip.held:
-        if held.prefix == vip.prefix and held.nic == vip.nic and not held.peer:
-            vip.index = held.index
-            if vip.bucket:
-                from . import clusterip
-                return clusterip.served(vip)
-            if vip.note and vip.note.shared:
-                from . import clusterip
-                if clusterip.leftovers(vip):
-                    return "shared"
-            return "dadfailed" if "dadfailed" in held.flags else "ok"
-    return "no"
-
-
-def ip_start(vip):
-    """Add the address, set the interface up, announce; what was added is taken back on failure."""
-    from .actions import start
-
-    with cluster_lock(vip):
-        if vip.bucket:
-            vip.held = None         # another instance may have been at work before the lock
-        if vip.bucket or not vip.noted:
-            start.look_ahead(vip)
-        status = ip_served(vip)
-        if not vip.bucket and start.make_plain(vip):
-            status = "no"
-        return start.keep(vip) if status == "ok" else start.serve(vip, status)
-
-
-def ip_stop(vip):
-    """Remove the address wherever it is this resource's; exit 1 if it could not be removed."""
-    from .actions import stop
-
-    with cluster_lock(vip):
-        if vip.bucket:
-            from . import clusterip
-            return clusterip.stop(vip, stop.stop_address)
-        return stop.stop_plain(vip)
-
-
-def cluster_lock(vip):
-    """A context manager: for Cluster IP, no other instance of the address is changed meanwhile."""
-    if not vip.bucket:
-        from .changes import files
-        return files.no_lock()
-    from . import clusterip
-    return clusterip.locked(vip)
-
-
 def ip_status(vip):
     """Print running or stopped; 0 or 7."""
-    if ip_served(vip) == "ok" and not link_failed(vip):
+    if ip_served(vip, vip.held) == "ok" and not link_failed(vip):
         ocf.say("running")
         return OCF_SUCCESS
     ocf.say("stopped")
@@ -204,21 +111,20 @@ def link_failed(vip):
 
 def ip_monitor(vip):
     """0 served, 7 not served, 1 for an IPv6 address that another host has too."""
-    status = ip_served(vip)
+    status = ip_served(vip, vip.held)
     if status == "dadfailed":
         ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
         return OCF_ERR_GENERIC
     if status != "ok":
         if vip.bucket or status == "shared":
-            from . import clusterip
-            clusterip.log_missing(vip, status)
+            sharing().log_missing(vip, status)
         return OCF_NOT_RUNNING
     if link_failed(vip):
         ocf_log("warn", "the link of %s is down: %s is not served" % (vip.nic, vip.ip))
         return OCF_NOT_RUNNING
     if vip.params["arp_count_refresh"] not in ("0", ""):
         from .announce import sender
-        sender.on_refresh(vip)
+        sender.refresh(vip)
     return OCF_SUCCESS
 
 
@@ -255,9 +161,11 @@ def perform(action):
         trace.ocf_start_trace(action)
     vip = ip_validate(action)
     if action == "start":
-        return ip_start(vip)
+        from .actions import start
+        return start.ip_start(vip)
     if action == "stop":
-        return ip_stop(vip)
+        from .actions import stop
+        return stop.ip_stop(vip)
     if action == "status":
         return ip_status(vip)
     if action == "monitor":

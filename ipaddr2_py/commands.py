@@ -199,7 +199,7 @@ class _Started:
         path = find(argv[0])
         if not path:
             return
-        ends = ()
+        ends: tuple = ()
         try:
             ends = posix.pipe()
             ends += ends if together else posix.pipe()
@@ -209,8 +209,8 @@ class _Started:
         except (OSError, ValueError, MemoryError) as problem:
             self.rc = 126
             if isinstance(problem, MemoryError):
-                problem = OSError(SHORT[1], "out of memory")
-            if getattr(problem, "errno", 0) in SHORT + (EMFILE,):
+                self.problem = OSError(SHORT[1], "out of memory")
+            elif isinstance(problem, OSError) and problem.errno in SHORT + (EMFILE,):
                 self.problem = problem
             elif not is_file(path):             # it went away since find() saw it
                 self.rc = 127

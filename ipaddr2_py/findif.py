@@ -7,7 +7,7 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 
 from . import commands
 from .addresses import (IFF_NOARP, Unreadable, address_bytes, failure, in_network, interface_flags,
-                        ip_query, is_ipsec, is_missing, link_show_words, parse_addresses)
+                        ip_query, is_host_address, is_ipsec, is_missing, link_show_words, parse_addresses)
 from .commands import split
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
@@ -58,22 +58,17 @@ class Route:
 
 
 def ipcheck_ipv4(text):
-    """Whether text is an IPv4 address that a host can have.
-
-    Refused are leading zeros, 0.x, multicast (224.0.0.0/4) and 255.255.255.255.  Linux has taken
-    the former class E, 240.0.0.0/4, since 2.6.25.
-    """
+    """Whether text is an IPv4 address that a host can have."""
     packed = address_bytes(text, "inet")
-    return (packed is not None and packed[0] != 0 and packed[0] & 0xf0 != 0xe0
-            and packed != b"\xff" * 4)
+    return packed is not None and is_host_address(packed)
 
 
 def ipcheck_ipv6(text):
-    """Whether text is an IPv6 address that a host can have: no multicast, not the unspecified."""
+    """Whether text is an IPv6 address that a host can have, and no IPv4 address in disguise."""
     packed = address_bytes(text, "inet6")
-    mapped = bytes(10) + b"\xff\xff"        # an IPv4 address in disguise
-    return (packed is not None and packed[0] != 0xff and packed != bytes(16)
-            and not ("." in text and packed.startswith(mapped)))
+    mapped = bytes(10) + b"\xff\xff"
+    return packed is not None and is_host_address(packed) and \
+        not ("." in text and packed.startswith(mapped))
 
 
 def prefixcheck(text, family):
@@ -106,7 +101,7 @@ def maybe_convert_dotted_quad_to_cidr(netmask):
     return str(prefix)
 
 
-def check_params(family, ip, nic, netmask, broadcast):
+def findif_check_params(family, ip, nic, netmask, broadcast):
     """Refuse a bad nic, ip, cidr_netmask or broadcast; nic is the parameter as it was given.
 
     Raises FindifError with exit code 6 and a reason that names parameter, value and remedy.
@@ -391,9 +386,9 @@ def find_broadcast(nic, ip, src="", prefix=32):
     return parse_broadcast(result.out, ip, src, prefix)
 
 
-def nic_addr_words(nic):
-    """The words that ask `ip` for the IPv4 addresses of interface `nic`."""
-    return ["-o", "-f", "inet", "addr", "show", "dev", nic]
+def nic_addr_words(nic, family="inet"):
+    """The words that ask `ip` for the addresses of interface `nic`."""
+    return ["-o", "-f", family, "addr", "show", "dev", nic]
 
 
 def parse_broadcast(text, ip, src="", prefix=32):

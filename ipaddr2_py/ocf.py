@@ -46,6 +46,11 @@ def ocf_is_true(value):
     return value in TRUE_VALUES
 
 
+def ocf_is_root():
+    """Whether the agent runs as root."""
+    return posix.geteuid() == 0
+
+
 def ocf_is_decimal(value):
     """Whether value is a whole number written in digits that a 64-bit shell can count to."""
     return value.isascii() and value.isdigit() and len(value) < 100 and int(value) < 2 ** 63
@@ -74,7 +79,7 @@ def check_binary(name):
 def setup():
     """Settle what the shell's library settles when it is sourced; exit 2 without an instance name.
 
-    HA_LOGD, OCF_RESOURCE_INSTANCE and HA_RSCTMP get their defaults, tracing is switched on.
+    HA_LOGD, OCF_RESOURCE_INSTANCE and HA_RSCTMP get their defaults.
     """
     if ENV.get("OCF_RA_VERSION_MAJOR") and not ENV.get("OCF_RESOURCE_INSTANCE"):
         ocf_exit_reason("OCF_RESOURCE_INSTANCE is empty; it must hold the name of the resource")

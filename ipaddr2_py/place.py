@@ -155,7 +155,7 @@ def parse_note(text, ip, nic, namespace):
     return Note(int(index), name, int(prefix), shared, mac, boot, netns)
 
 
-def write_note(vip, index, shared, mac):
+def write_note(vip, index, shared="", mac=""):
     """Note that the VIP is about to be on vip.nic, whose number is index; whether that worked.
 
     shared is the backend that shares the address, with the MAC mac, "" for a plain one.

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The virtual IP address as the parameters describe it, and where on this node it belongs.
 
-The steps of the shell agent's ip_init, each of which fills in its part of a Vip or exits.
+ip_init() fills the Vip, step by step as the shell agent's ip_init does, or exits; nothing changes
+it afterwards.  ip_served() tells whether the address is there.
 """
 
-from . import addresses, commands
-from .addresses import address_bytes, address_text, canonical
+import posix
+
+from . import addresses, commands, place
+from .addresses import address_bytes, address_text, canonical, find_interface
 from .commands import BLANKS, ENV
-from .findif import (FindifError, check_params, findif, ifcheck, is_local,
+from .findif import (FindifError, find_broadcast, findif, findif_check_params, ifcheck, is_local,
                      maybe_convert_dotted_quad_to_cidr, prefixcheck, route_list_words)
-from .ocf import (OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_NOT_RUNNING, OcfExit, ocf_exit_reason,
-                  ocf_is_decimal, ocf_is_probe, ocf_is_true, ocf_log)
+from .ocf import (OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_ERR_PERM, OCF_NOT_RUNNING, OcfExit,
+                  ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_root, ocf_is_true, ocf_log)
 from .params import TABLE
 from .place import is_of_this_namespace, read_note, remove_note
 
@@ -18,37 +21,102 @@ CHECKED_ACTIONS = ("start", "validate-all")          # actions that check every 
 
 
 class Vip:
-    """What ip_init settles: the virtual IP address, its place, and the parameters (a dict).
+    """The virtual IP address, its place on this node, and the parameters.
 
-    family is inet or inet6; ip is spelled as the kernel does; nic "" and prefix -1 where unknown;
-    bucket is 0 unless the address is shared (Cluster IP) by `buckets` instances, else from 1 on.
-    note is what start noted (None without); noted: whether that settles the place; held: every
-    place of the address, None where that was not asked; index: the number of nic, 0 where unknown;
-    shared: the backend that shares the address, "" where none was found or chosen yet.
+    | attribute | what it holds |
+    |---|---|
+    | action, params | the action, and the parameters by name (dict of str) |
+    | family, ip | inet or inet6; the address as the kernel spells it |
+    | namespace | network_namespace as the names of files have it, "" without |
+    | nic, prefix | interface ("" unknown) and prefix length (int, -1 unknown) |
+    | src | source address of the route that told them, "" where none did |
+    | label | the IPv4 label NIC:IFLABEL, "" without |
+    | bucket, buckets | this instance's bucket of a shared address, counted from 1, and how many
+    there are; bucket is 0 for a plain address |
+    | note | what start noted (place.Note), None without |
+    | held | every place of the address (addresses.Address), None where that was not asked |
+    | noted | whether note and held settled nic and prefix |
+    | mac | the parameter mac, with colons |
+    | nodad, sender, background | what nodad, arp_sender and arp_bg come to |
     """
 
-    __slots__ = ("action", "params", "family", "ip", "nic", "prefix", "brd", "src", "label",
-                 "mac", "bucket", "buckets", "namespace", "note", "noted", "held", "index",
-                 "shared")
+    __slots__ = ("action", "params", "family", "ip", "namespace", "nic", "prefix", "src", "label",
+                 "bucket", "buckets", "note", "held", "noted", "mac", "nodad", "sender",
+                 "background")
 
-    def __init__(self, action, values):
+    def __init__(self, action: str, values: dict):
         self.action = action
         self.params = values
         self.family = "inet6" if ":" in values["ip"] else "inet"
         self.ip = canonical(values["ip"], self.family)
-        self.nic = self.brd = self.src = self.label = ""
+        self.namespace = ENV.get(NAMESPACE_VARIABLE, "").replace("/", "_")
+        self.nic = self.src = self.label = ""
         self.prefix = -1
-        self.mac = values["mac"]
-        self.bucket = 0
-        self.buckets = 1
-        self.namespace = ENV.get("IPADDR2_NAMESPACE", "").replace("/", "_")
+        self.bucket, self.buckets = 0, 1
         self.note = self.held = None
         self.noted = False
-        self.index = 0
-        self.shared = ""
+        self.mac = values["mac"].replace("-", ":")
+        self.nodad = ocf_is_true(values["nodad"])
+        self.sender = values["arp_sender"]
+        self.background = ocf_is_true(values["arp_bg"] or ("true" if self.family == "inet" else ""))
 
     def __str__(self):
-        return "%s/%d on %s" % (self.ip, self.prefix, self.nic)
+        return f"{self.ip}/{self.prefix} on {self.nic}"
+
+    def address(self, brd: str = "") -> addresses.Address:
+        """The address as it is to be on its interface."""
+        return addresses.Address(0, self.nic, self.ip, "", self.prefix, brd)
+
+    def renamed(self, nic: str) -> "Vip":
+        """The same on an interface that is called `nic` by now."""
+        other = Vip(self.action, self.params)
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.nic = nic
+        return other
+
+
+#: Set for the agent that runs inside of a network namespace (actions/namespace.py): its name.
+NAMESPACE_VARIABLE = "IPADDR2_NAMESPACE"
+
+
+def ip_init(action: str, values: dict) -> Vip:
+    """The Vip of an action, from the parameters by name.
+
+    Exits as the shell agent's ip_init does; stop gets by with what it finds.
+    """
+    if not values["ip"] and action != "stop":
+        exit_configured("the parameter ip is empty; it must be the IPv4 or IPv6 address to manage")
+    if action in ("start", "stop") and not ocf_is_root():
+        ocf_exit_reason(f"{action} needs root: it changes addresses")
+        raise OcfExit(OCF_ERR_PERM)
+    nic, colon, label = values["nic"].partition(":")
+    if colon:
+        values["nic"], values["iflabel"] = nic, label
+    if action != "stop":
+        refuse_bad_words(action, values)
+    unique_clone_address(action, values)
+    vip = Vip(action, values)
+    vip.buckets, vip.bucket = clone_settings(vip)
+    if vip.bucket and vip.family == "inet6":
+        # Other nodes hold the address: detection would find them, send_ua would tell the
+        # interface's own MAC, and the node's other instances would wait for the foreground.
+        vip.nodad, vip.sender = True, "builtin"
+        vip.background = ocf_is_true(values["arp_bg"] or "true")
+    if action == "stop":
+        vip.note = read_own_note(vip)
+        return vip
+    check_family(vip)
+    run_findif(vip)
+    path = place.promotion_path(vip.nic)
+    if vip.nic and posix.access(path, posix.F_OK):
+        from .changes import promotion
+        promotion.put_back(path)        # an agent was killed in the middle of a deletion
+    vip.label = label_of(vip)
+    return vip
+
+
+# --- words -----------------------------------------------------------------------------------
 
 
 def exit_configured(message):
@@ -120,26 +188,30 @@ def unique_clone_address(action, values):
 
 
 def clone_settings(vip):
-    """Buckets of a shared address from the clone's meta attributes; exits 6 on bad ones."""
+    """(buckets, bucket) of a shared address from the clone's meta attributes; exits 6 on bad ones.
+
+    A plain address has bucket 0.
+    """
     total = ENV.get("OCF_RESKEY_CRM_meta_clone_max") or "1"
     number = ENV.get("OCF_RESKEY_CRM_meta_clone") or "0"
-    good = ocf_is_decimal(total) and int(total) > 0 and ocf_is_decimal(number)
-    if not good:
+    if not (ocf_is_decimal(total) and int(total) > 0 and ocf_is_decimal(number)):
         if vip.action == "stop":
-            return
-        exit_configured("meta attribute clone_max [%s] must be a positive whole number, clone [%s] a "
-                   "whole number" % (total, number))
-    vip.buckets = int(total)
-    if vip.buckets > 1:
-        if vip.action != "stop" and ocf_is_true(vip.params["lvs_support"]):
-            exit_configured("lvs_support [%s] and load sharing (clone-max %d) exclude each other"
-                       % (vip.params["lvs_support"], vip.buckets))
-        if not ocf_is_true(vip.params["unique_clone_address"]):
-            share(vip, int(number) + 1)
+            return 1, 0
+        exit_configured(f"meta attribute clone_max [{total}] must be a positive whole number, "
+                        f"clone [{number}] a whole number")
+    buckets = int(total)
+    if buckets == 1:
+        return 1, 0
+    lvs_support = vip.params["lvs_support"]
+    if vip.action != "stop" and ocf_is_true(lvs_support):
+        exit_configured(f"lvs_support [{lvs_support}] and load sharing (clone-max {buckets}) "
+                        "exclude each other")
+    shared = not ocf_is_true(vip.params["unique_clone_address"]) and is_shared(vip)
+    return buckets, int(number) + 1 if shared else 0
 
 
-def share(vip, bucket):
-    """Settle whether a clone's instance shares the address, by this bucket.
+def is_shared(vip):
+    """Whether a clone's instances share the address by buckets.
 
     An anonymous clone on lo has a plain address on each node, as real servers of LVS and anycast
     have it.  Pacemaker numbers anonymous instances too, and gives a number to any node: their
@@ -147,11 +219,11 @@ def share(vip, bucket):
     """
     unique = ENV.get("OCF_RESKEY_CRM_meta_globally_unique", "")
     if vip.params["nic"] == "lo" and unique and not ocf_is_true(unique):
-        return
-    vip.bucket = bucket
+        return False
     if vip.action == "start" and not ocf_is_true(unique):
-        ocf_log("warn", "%s is shared by the instances of a clone that is not globally unique: "
-                "only globally-unique=true keeps buckets and nodes together" % vip.ip)
+        ocf_log("warn", f"{vip.ip} is shared by the instances of a clone that is not globally "
+                "unique: only globally-unique=true keeps buckets and nodes together")
+    return True
 
 
 def check_family(vip):
@@ -185,7 +257,7 @@ def forget_note(vip):
 
 
 def run_findif(vip):
-    """Fill in nic, prefix and src, by the note of start or by findif().
+    """Settle where the address belongs: by the note of start, or by findif().
 
     Exits as the action must where neither tells.
     """
@@ -193,67 +265,79 @@ def run_findif(vip):
     netmask = maybe_convert_dotted_quad_to_cidr(values["cidr_netmask"])
     try:
         if vip.action in CHECKED_ACTIONS:
-            check_params(vip.family, values["ip"], values["nic"], netmask, values["broadcast"])
+            findif_check_params(vip.family, values["ip"], values["nic"], netmask,
+                                values["broadcast"])
         netmask = str(prefixcheck(netmask, vip.family) or netmask)
-        if vip.action != "validate-all" and look_for_note(vip, netmask):
-            return
-        nic = ifcheck(values["nic"])[1] or values["nic"] if values["nic"] else ""
-        route = findif(vip.family, vip.ip, nic, netmask, values["proto"], vip.held or ())
+        found = None
+        if vip.action != "validate-all" and address_bytes(vip.ip, vip.family):
+            vip.note = read_own_note(vip)
+            vip.held = ask_where(vip, netmask)
+            found = noted_place(vip, netmask)
+        if not found:
+            nic = ifcheck(values["nic"])[1] or values["nic"] if values["nic"] else ""
+            found = findif(vip.family, vip.ip, nic, netmask, values["proto"], vip.held or ())
     except FindifError as problem:
         if vip.action not in CHECKED_ACTIONS and not problem.unreadable and was_here(vip):
-            ocf_log("info", "%s is not on %s, where start put it, nor elsewhere"
-                    % (vip.ip, vip.note.name))
+            ocf_log("info", f"{vip.ip} is not on {vip.note.name}, where start put it, nor "
+                    "elsewhere")
             raise OcfExit(OCF_NOT_RUNNING) from None
         ocf_log("err", problem.reason)
         if ocf_is_probe(vip.action) and not problem.unreadable:
             ocf_log("info", "[findif] failed")
             raise OcfExit(OCF_NOT_RUNNING) from None
-        ocf_exit_reason("[findif] failed: %s" % problem.reason)
+        ocf_exit_reason(f"[findif] failed: {problem.reason}")
         raise OcfExit(problem.rc) from None
-    vip.nic, vip.prefix, vip.src = route.nic, route.prefix, route.src
+    vip.nic, vip.prefix, vip.src = found.nic, found.prefix, found.src
+    vip.noted = isinstance(found, NotedPlace) and found.settled
 
 
-def look_for_note(vip, netmask):
-    """Read the note and ask the kernel where the address is; whether that settles the place.
+class NotedPlace:
+    """Where the note of start says that the address belongs: nic ("" where it is not served there)
+    and prefix; settled: whether note and kernel agree on it."""
 
-    Without a note the routes will be asked for, which begins here.
+    __slots__ = ("nic", "prefix", "settled")
+    src = ""
+
+    def __init__(self, nic, prefix, settled=True):
+        self.nic = nic
+        self.prefix = prefix
+        self.settled = settled
+
+
+def ask_where(vip, netmask):
+    """Every place of the address on this host: Address objects, asked of the kernel.
+
+    Where no note and no parameter settles the place, the question for the routes begins here.
     """
-    if not address_bytes(vip.ip, vip.family):
-        return False
     nic = vip.params["nic"]
-    vip.note = read_own_note(vip)
     addresses.prefetch_ip(addresses.addr_show_words(vip.family, vip.ip))
     if not (vip.note or nic and netmask) and (not netmask or prefixcheck(netmask, vip.family)):
-        match = vip.ip + ("/" + netmask if netmask else "")
+        match = f"{vip.ip}/{netmask}" if netmask else vip.ip
         addresses.prefetch_ip(route_list_words(vip.family, match, vip.params["proto"]))
-    vip.held = places_or_exit(vip)
-    return noted_place(vip, nic, netmask)
+    return places_or_exit(vip)
 
 
-def noted_place(vip, nic, netmask):
-    """Whether the note settles the place: the address is there, and the note agrees with nic and
-    netmask as they are now.
+def noted_place(vip, netmask):
+    """The NotedPlace, where the address is there and the note agrees with nic and netmask as they
+    are now; else None.
 
-    An address that is at the noted place, whose interface nic does not name any more, is not served
-    (vip.nic is "" then), nor is one on an interface that is down, unless both nic and netmask say
-    so.
+    An address that is at the noted place, whose interface nic does not name any more, is not
+    served, nor is one on an interface that is down, unless both nic and netmask say so.
     """
-    note = vip.note
+    note, nic = vip.note, vip.params["nic"]
     here = at_noted_place(vip, vip.held)
     if not here:
-        return False
+        return None
     name = here[0].nic
     if nic and nic != name and ifcheck(nic)[0] != note.index:
-        return vip.action != "start" and misplaced(vip, name)
+        return None if vip.action == "start" else misplaced(vip, name)
     if netmask and netmask != str(note.prefix) or \
             not any(one.prefix == note.prefix and not one.peer for one in here):
-        return False
-    vip.noted = True
-    vip.nic, vip.prefix = name, note.prefix
+        return None
     if vip.action != "start" and not (nic and netmask) and is_down(name):
-        ocf_log("info", "%s is down: %s is not served" % (name, vip))
-        vip.nic = ""
-    return True
+        ocf_log("info", f"{name} is down: {vip.ip}/{note.prefix} on {name} is not served")
+        return NotedPlace("", note.prefix)
+    return NotedPlace(name, note.prefix)
 
 
 def at_noted_place(vip, held):
@@ -280,31 +364,34 @@ def is_down(nic):
 
 
 def misplaced(vip, name):
-    """Tell a monitor that the address is where it does not belong any more; exits 1 for a probe,
-    so that the cluster stops it before it starts it elsewhere."""
-    told = "%s is on %s, where start put it, but nic [%s] is another interface now" % (
-        vip.ip, name, vip.params["nic"])
+    """The NotedPlace for a monitor whose address is where it does not belong any more; exits 1 for
+    a probe, so that the cluster stops it before it starts it elsewhere."""
+    sentence = (f"{vip.ip} is on {name}, where start put it, but nic [{vip.params['nic']}] is "
+                "another interface now")
     if ocf_is_probe(vip.action):
-        ocf_exit_reason(told)
+        ocf_exit_reason(sentence)
         raise OcfExit(OCF_ERR_GENERIC)
-    ocf_log("warn", told)
-    vip.nic = ""
-    return True
+    ocf_log("warn", sentence)
+    return NotedPlace("", -1, settled=False)
 
 
-def set_label(vip):
-    """The label <nic>:<iflabel>; exit 6 where the kernel has no room for it."""
-    if not vip.params["iflabel"]:
-        return
-    label = "%s:%s" % (vip.nic, vip.params["iflabel"])
+def label_of(vip):
+    """The label <nic>:<iflabel>, "" without; exits 6 where the kernel has no room for it.
+
+    IFNAMSIZ of linux/if.h leaves room for 15 bytes.
+    """
+    iflabel = vip.params["iflabel"]
+    if not iflabel:
+        return ""
+    label = f"{vip.nic}:{iflabel}"
     if len(commands.to_bytes(label)) > 15 and not vip.noted:    # it may have been renamed since
-        exit_configured("iflabel [%s] makes the label [%s], longer than the kernel's 15 characters"
-                   % (vip.params["iflabel"], label))
+        exit_configured(f"iflabel [{iflabel}] makes the label [{label}], longer than the kernel's "
+                        "15 characters")
     if vip.family == "inet":
-        vip.label = label
-    elif vip.action in CHECKED_ACTIONS:
-        ocf_log("warn", "iflabel [%s] is left out: IPv6 addresses have no label"
-                % vip.params["iflabel"])
+        return label
+    if vip.action in CHECKED_ACTIONS:
+        ocf_log("warn", f"iflabel [{iflabel}] is left out: IPv6 addresses have no label")
+    return ""
 
 
 def check_start_parameters(vip):
@@ -320,14 +407,9 @@ def check_start_parameters(vip):
         if values[name] and not (ocf_is_decimal(values[name]) and int(values[name]) < 2 ** 32):
             exit_configured("%s [%s] must be a whole number from 0 to 4294967295, or empty"
                        % (name, values[name]))
-    octets = values["mac"].replace("-", ":").split(":")
-    if values["mac"] and not (len(octets) == 6 and all(is_octet(octet) for octet in octets)):
-        exit_configured("mac [%s] is not a hardware address such as 01:00:5e:00:01:02" % values["mac"])
-
-
-def is_octet(text):
-    """Whether text is two hexadecimal digits."""
-    return len(text) == 2 and all(digit in "0123456789abcdefABCDEF" for digit in text)
+    if values["mac"] and addresses.mac_bytes(values["mac"]) is None:
+        exit_configured(f"mac [{values['mac']}] is not a hardware address such as "
+                        "01:00:5e:00:01:02")
 
 
 def places_or_exit(vip):
@@ -337,3 +419,42 @@ def places_or_exit(vip):
     except addresses.Unreadable as problem:
         ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem))
         raise OcfExit(OCF_ERR_GENERIC) from None
+
+
+def broadcast(vip: Vip) -> str:
+    """The broadcast address as it was given, else that of the interface's address whose network
+    holds the VIP's, "" without; IPv6 has none.  Raises Unreadable."""
+    given = vip.params["broadcast"]
+    if given or vip.family == "inet6":
+        return given
+    return find_broadcast(vip.nic, vip.ip, vip.src, vip.prefix)
+
+
+# --- is it served? ---------------------------------------------------------------------------
+
+
+def ip_served(vip: Vip, held=None) -> str:
+    """Whether this node serves the address: ok, no or dadfailed; for Cluster IP also partial
+    (the bucket is missing) and partial2 (the rule is missing); for a plain address also shared
+    (there are rules left that leave clients to other nodes).
+
+    held: every place of the address, asked of the kernel where it is None.  Exits 1 where `ip` does
+    not say.
+    """
+    if not vip.nic or address_bytes(vip.ip, vip.family) is None:
+        return "no"
+    found = find_interface(places_or_exit(vip) if held is None else held, vip.prefix, vip.nic)
+    if not found:
+        return "no"
+    if vip.bucket:
+        return sharing().served(vip)
+    if vip.note and vip.note.shared and sharing().leftovers(vip):
+        return "shared"
+    return "dadfailed" if "dadfailed" in found[0].flags else "ok"
+
+
+def sharing():
+    """The package clusterip, which a plain address does without."""
+    from . import clusterip
+
+    return clusterip

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What stop does: find the address itself, remove it, and look whether it is gone."""
+"""ip_stop: find the address itself, remove it, and look whether it is gone.
+
+The steps are the shell agent's, in its order; what is left of sharing goes along.
+"""
 
 import posix
 
@@ -10,27 +13,66 @@ from ..commands import ENV
 from ..findif import (FindifError, ifcheck, is_local, maybe_convert_dotted_quad_to_cidr, places,
                       prefixcheck)
 from ..ocf import OCF_ERR_GENERIC, OCF_SUCCESS, OcfExit, ocf_exit_reason, ocf_is_true, ocf_log
-from ..vip import at_noted_place, bad_word, forget_note, places_or_exit
+from ..vip import at_noted_place, bad_word, forget_note, places_or_exit, sharing
+from . import cluster_lock
 
 LIST_TABLES = ["nft", "list", "tables"]
 NFT_LIMIT = 2.0             # seconds: an address that was never shared must not wait for nft
 
 
-def stop_plain(vip):
-    """Stop an address that is not shared, and what is left of sharing it; an OCF exit code."""
-    if address_bytes(vip.ip, vip.family) is None:
-        return stop_address(vip)
-    addresses.prefetch_ip(addresses.addr_show_words(vip.family, vip.ip))
-    shares = shares_left(vip)
-    if not (shares or vip.note and vip.note.shared):
-        rc = stop_address(vip)
-        if rc == OCF_SUCCESS:
-            forget_note(vip)
-        return rc
-    from .. import clusterip
+def ip_stop(vip, shares=None) -> int:
+    """Remove the address wherever it is this resource's; an OCF exit code, 1 where it stays.
 
-    with clusterip.locked(vip):
-        return clusterip.stop_plain(vip, shares, stop_address)
+    shares: names of the backends of Cluster IP that still share a plain address, looked up where
+    they are not given.
+    """
+    if address_bytes(vip.ip, vip.family) is None:
+        ocf_log("info", f"ip [{vip.params['ip']}] is not an address: nothing to stop")
+        return OCF_SUCCESS
+    if not vip.bucket:
+        addresses.prefetch_ip(addresses.addr_show_words(vip.family, vip.ip))
+        shares = shares_left(vip) if shares is None else shares
+    shared = bool(vip.bucket or shares or vip.note and vip.note.shared)
+    with cluster_lock(vip, shared):
+        rules = sharing().Rules(vip, shares) if shared else None
+        if rules and rules.others_stay():
+            return rules.release()
+        if rules:
+            rules.remove_before_address()
+        put_settings_back()
+        held = []
+        try:
+            held = addresses_to_remove(vip)
+        finally:                        # whatever `ip` says, nobody must be told any longer
+            ending = stop_sender(vip, held)
+        ocf_log("info", f"IP status = {'ok' if held else 'no'}, "
+                f"IP_CIP={'yes' if vip.bucket else ''}")
+        left = remove(vip, held)
+        wait_for_senders(ending)
+        if left:
+            ocf_exit_reason("Unable to remove " + ", ".join(
+                f"{one} from {one.nic}" for one in left))
+            return OCF_ERR_GENERIC
+        restore_what_start_changed(vip, bool(held))
+        if rules and not rules.remove_after_address():
+            return rules.failure()
+        forget_note(vip)                # last, so that a stop that is repeated looks here again
+    return OCF_SUCCESS
+
+
+def restore_what_start_changed(vip, was_here):
+    """Take back, now that the address is gone, what start did for it on lo and in the address
+    labels."""
+    if not was_here and vip.family == "inet6" and ocf_is_true(vip.params["lvs_ipv6_addrlabel"]):
+        interface.delete_stale_addrlabel(vip.ip, vip.params)
+    if was_here and vip.family == "inet" and ocf_is_true(vip.params["lvs_support"]):
+        try:
+            interface.restore_loopback(vip.ip, vip.params)
+        except addresses.Unreadable as problem:     # the VIP is gone, which is what matters
+            ocf_log("err", f"cannot tell whether lo has {vip.ip} again: {problem}")
+
+
+# --- what is left of sharing -----------------------------------------------------------------
 
 
 def shares_left(vip):
@@ -43,9 +85,7 @@ def shares_left(vip):
             return []
     elif "OCF_RESKEY_CRM_meta_clone" not in ENV and not has_table(vip):
         return []
-    from .. import clusterip
-
-    return clusterip.leftovers(vip)
+    return sharing().leftovers(vip)
 
 
 def has_table(vip):
@@ -55,41 +95,13 @@ def has_table(vip):
             LIST_TABLES, min(NFT_LIMIT, children.remaining() / 4)).out.split()
 
 
-def stop_address(vip):
-    """End the announcements and remove the address; an OCF exit code."""
-    if address_bytes(vip.ip, vip.family) is None:
-        ocf_log("info", "ip [%s] is not an address: nothing to stop" % vip.params["ip"])
-        return OCF_SUCCESS
-    wanted, ending = [], []
-    put_settings_back()
-    try:
-        wanted = addresses_to_remove(vip)
-    finally:
-        ending = stop_sender(vip, wanted)
-    ocf_log("info", "IP status = %s, IP_CIP=%s"
-            % ("ok" if wanted else "no", "yes" if vip.bucket else ""))
-    left = remove(vip, wanted)
-    if ending:
-        from ..announce import pidfile
-        pidfile.wait_until_gone(ending)
-    if not wanted and vip.family == "inet6" and ocf_is_true(vip.params["lvs_ipv6_addrlabel"]):
-        interface.delete_stale_addrlabel(vip.ip, vip.params)
-    if left:
-        ocf_exit_reason("Unable to remove %s" % ", ".join(
-            "%s from %s" % (held, held.nic) for held in left))
-        return OCF_ERR_GENERIC
-    if wanted and ocf_is_true(vip.params["lvs_support"]) and vip.family == "inet":
-        try:
-            interface.restore_loopback(vip.ip, vip.params)
-        except addresses.Unreadable as problem:     # the VIP is gone, which is what matters
-            ocf_log("err", "cannot tell whether lo has %s again: %s" % (vip.ip, problem))
-    return OCF_SUCCESS
+# --- the address -----------------------------------------------------------------------------
 
 
-def remove(vip, wanted, stays=lambda held: False):
-    """Delete the VIP, in every form, from the interfaces of these Address addresses; what is left.
+def remove(vip, wanted, stays=lambda held: False) -> list:
+    """Delete the VIP, in every form, from the interfaces of these Address objects; those left.
 
-    stays: tells of a Address address whether it is to stay there.
+    stays: tells of an Address whether it is to stay there.
 
     After each round it is looked whether it is gone: a program that failed may have done its work,
     and another one may have added the address anew.
@@ -98,8 +110,7 @@ def remove(vip, wanted, stays=lambda held: False):
     tried: set = set()
     while wanted:
         for held in wanted:
-            interface.delete_interface(vip.family, vip.ip, held.prefix, held.nic, vip.params,
-                                       held.peer)
+            interface.delete_interface(vip.family, held, vip.params)
             tried.add((held.index, held.nic, str(held)))
         if not changes.import_sh():
             ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
@@ -123,10 +134,11 @@ def put_settings_back():
         promotion.put_back(folder + "/" + name)
 
 
-def stop_sender(vip, wanted):
+def stop_sender(vip, held):
     """Tell the announcements of this address that still run in the background to end.
 
-    Gives those to pidfile.wait_until_gone(): [(process id, pid file)].
+    held: the Address objects that are about to be removed.  Gives those that were told, for
+    wait_for_senders(): [(process id, pid file)].
     """
     try:
         names = posix.listdir(ENV["HA_RSCTMP"])
@@ -137,12 +149,18 @@ def stop_sender(vip, wanted):
     from ..announce import pidfile
 
     # A sender goes by the name that its interface had when it was started.
-    vip.nic = vip.note.name if vip.note else wanted[0].nic if wanted else named(vip.params["nic"])
-    ending = pidfile.stop_sender(vip)
-    for nic in {held.nic for held in wanted} - {vip.nic}:   # renamed since
-        vip.nic = nic
-        ending += pidfile.stop_sender(vip)
+    nic = vip.note.name if vip.note else held[0].nic if held else named(vip.params["nic"])
+    ending = []
+    for name in [nic, *sorted({one.nic for one in held} - {nic})]:
+        ending += pidfile.stop_sender(vip.ip, name, vip.namespace)
     return ending
+
+
+def wait_for_senders(ending):
+    """Wait until those that stop_sender() told have ended."""
+    if ending:
+        from ..announce import pidfile
+        pidfile.wait_until_gone(ending)
 
 
 def named(nic):
@@ -153,8 +171,8 @@ def named(nic):
         return nic
 
 
-def addresses_to_remove(vip):
-    """The Address addresses that stop removes, the same address in every form.
+def addresses_to_remove(vip) -> list:
+    """The Address objects that stop removes: the same address in every form.
 
     | noted place | nic | what is removed |
     |---|---|---|
@@ -178,7 +196,7 @@ def addresses_to_remove(vip):
 
 
 def on_interface(vip, held, nic):
-    """Those of the Address addresses that are on the interface that nic names now."""
+    """Those of the Address objects that are on the interface that nic names now."""
     if bad_word(nic):
         return []
     try:

@@ -101,29 +101,31 @@ def take_duplicate_away(vip):
     raise OcfExit(OCF_ERR_GENERIC)
 
 
-def wait_in_background(vip):
-    """Look once a second, for as long as it takes; whether detection ended well.
+def wait_in_background(vip, index):
+    """Look once a second, for as long as it takes; the Vip, by its interface's name now, if
+    detection ended well, else None.
 
-    An address that turns out to be another host's is left for monitor to tell.
+    index is the interface's number.  An address that turns out to be another host's is left for
+    monitor to tell.
     """
     while True:
         time.sleep(LOOK)
         children.set_deadline(LOOK_LIMIT)        # for this look; there is no action any more
         try:
             now = state(vip)
-            renamed = [one.nic for one in lookout.find(vip)
+            renamed = [one.nic for one in lookout.find(vip, index)
                        if one.prefix == vip.prefix and one.nic != vip.nic] if now == GONE else []
-            if renamed:
-                vip.nic, now = renamed[0], TENTATIVE
         except addresses.Unreadable:
             continue
+        if renamed:
+            vip, now = vip.renamed(renamed[0]), TENTATIVE
         if now == FAILED:
-            ocf_log("err", "IPv6 address collision %s [DAD]: another host has it; it is not "
-                    "announced" % vip.ip)
+            ocf_log("err", f"IPv6 address collision {vip.ip} [DAD]: another host has it; it is "
+                    "not announced")
         elif now == GONE:
-            ocf_log("info", "%s has gone before duplicate address detection ended" % vip)
+            ocf_log("info", f"{vip} has gone before duplicate address detection ended")
         if now != TENTATIVE:
-            return now == ENDED
+            return vip if now == ENDED else None
 
 
 def is_open(vip):

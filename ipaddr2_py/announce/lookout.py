@@ -9,18 +9,13 @@ LOOK = 1.0                  # seconds between two looks
 LOOK_LIMIT = 1.0            # seconds that a look may take
 
 
-def find(vip):
-    """The address on its interface, whatever that is called now: Address addresses, [] without;
-    raises Unreadable."""
-    looking = commands.query_start(addresses.ip_command() + addresses.addr_show_words(vip.family, vip.ip))
+def find(vip, index) -> list:
+    """The address on interface number `index` (0: on the one of that name), whatever that is called
+    now: Address objects, [] without; raises Unreadable."""
+    words = addresses.addr_show_words(vip.family, vip.ip)
+    looking = commands.query_start(addresses.ip_command() + words)
     held = addresses.parse_held(vip.family, vip.ip, commands.query_end(looking, LOOK_LIMIT))
-    return [one for one in held
-            if (one.index == vip.index if vip.index else one.nic == vip.nic)]
-
-
-def is_here(vip):
-    """Whether the address is still on its interface; raises Unreadable."""
-    return bool(find(vip))
+    return [one for one in held if (one.index == index if index else one.nic == vip.nic)]
 
 
 class Lookout:
@@ -29,10 +24,11 @@ class Lookout:
     gone: it was seen not to be.  Where `ip` does not say, it is taken to be here.
     """
 
-    __slots__ = ("vip", "gone", "due")
+    __slots__ = ("vip", "index", "gone", "due")
 
-    def __init__(self, vip):
+    def __init__(self, vip, index):
         self.vip = vip
+        self.index = index
         self.gone = False
         self.due = time.monotonic() + LOOK
 
@@ -42,7 +38,7 @@ class Lookout:
         if now >= self.due:
             self.due = now + LOOK
             try:
-                self.gone = not is_here(self.vip)
+                self.gone = not find(self.vip, self.index)
             except addresses.Unreadable:
                 pass
         return self.gone or not children.remaining()

@@ -13,6 +13,8 @@ import sys
 import time
 from _struct import pack
 
+from ..addresses import IFF_NOARP, SIOCGIFFLAGS, is_host_address, mac_bytes
+
 BROADCAST = b"\xff" * 6
 ALL_NODES = b"\xff\x02" + b"\0" * 13 + b"\x01"  # ff02::1
 ALL_NODES_MAC = b"\x33\x33" + ALL_NODES[-4:]  # RFC 2464, 7
@@ -29,10 +31,8 @@ NA_ROUTER = 0x80
 NA_OVERRIDE = 0x20
 TARGET_LINK_LAYER_OPTION = 2
 
-SIOCGIFFLAGS = 0x8913
 SIOCGIFHWADDR = 0x8927
 IFREQ_SIZE = 40
-IFF_NOARP = 0x80
 NAME_LIMIT = 15  # IFNAMSIZ less the closing NUL; ioctl would cut a longer name in silence
 ARPHRD_ETHER = 1
 ARPHRD_INFINIBAND = 32
@@ -63,7 +63,7 @@ def parse_address(ip):
             packed = _socket.inet_pton(family, ip)
         except (OSError, ValueError):
             continue
-        if _is_unicast(packed):
+        if is_host_address(packed) and not _is_loopback(packed):
             return family, packed
         raise PacketError(
             "{!r} is a multicast, loopback, broadcast or unspecified address:"
@@ -75,36 +75,17 @@ def parse_address(ip):
     )
 
 
-def _is_unicast(packed):
-    if len(packed) == 4:
-        # Linux has let hosts own 240.0.0.0/4 (but its last address) since 2.6.25.
-        return packed[0] not in (0, 127) and not 224 <= packed[0] < 240 and packed != b"\xff" * 4
-    return packed[0] != 0xFF and packed not in (b"\0" * 16, b"\0" * 15 + b"\x01")
+def _is_loopback(packed):
+    return packed[0] == 127 if len(packed) == 4 else packed == b"\0" * 15 + b"\x01"
 
 
 def parse_mac(mac):
-    """Return the 6 bytes of a hardware address: bytes, or hex text with or without colons.
-
-    Raises PacketError for anything else.
-    """
-    if isinstance(mac, str):
-        try:
-            octets = bytes.fromhex(mac.replace(":", "").replace("-", ""))
-        except ValueError:
-            octets = b""
-    else:
-        octets = bytes(mac)
-    if len(octets) != 6:
-        raise PacketError(
-            "{!r} is not an Ethernet address: six octets such as 02:00:5e:10:00:01"
-            " would be right".format(mac)
-        )
+    """The 6 bytes of a hardware address; raises PacketError where text is not one."""
+    octets = mac_bytes(mac)
+    if octets is None:
+        raise PacketError(f"{mac!r} is not an Ethernet address: six octets such as "
+                          "02:00:5e:10:00:01 would be right")
     return octets
-
-
-def mac_text(mac):
-    """Return `mac` (bytes) as 02:00:5e:10:00:01."""
-    return ":".join("{:02x}".format(octet) for octet in mac)
 
 
 def _ethernet(destination, source, ethertype):

@@ -128,27 +128,30 @@ def is_locked(path):
         posix.close(fd)
 
 
-def stop_sender(vip):
-    """Tell every background sender of this address in this namespace and on this interface to
-    end; what wait_until_gone() takes."""
-    name = "send_arp-" + vip.ip
-    if vip.namespace and vip.nic:
-        wanted = [("%s-%s-%s" % (name, vip.nic, vip.namespace), vip.nic)]
-    elif vip.namespace:
+def stop_sender(ip, nic, namespace):
+    """Tell every background sender of an address to end: those in this namespace ("" for that of
+    the cluster) and on this interface ("" for any).
+
+    Gives what wait_until_gone() takes: [(process id, pid file)].
+    """
+    name = f"send_arp-{ip}"
+    if namespace and nic:
+        wanted = [(f"{name}-{nic}-{namespace}", nic)]
+    elif namespace:
         # Both an interface's name and a namespace's may hold a dash: the sender tells which it is.
-        tail = "-" + vip.namespace
+        tail = f"-{namespace}"
         wanted = [(other, other[len(name) + 1:-len(tail)])
                   for other in posix.listdir(ENV["HA_RSCTMP"])
                   if other.startswith(name + "-") and other.endswith(tail)]
     else:
-        wanted = [(name, vip.nic), ("%s-%s" % (name, vip.nic), vip.nic)]
+        wanted = [(name, nic), (f"{name}-{nic}", nic)]
     ending = []
-    for other, nic in wanted:
-        ending += tell_to_end(ENV["HA_RSCTMP"] + "/" + other, vip, nic)
+    for other, its_nic in wanted:
+        ending += tell_to_end(f"{ENV['HA_RSCTMP']}/{other}", ip, its_nic)
     return ending
 
 
-def drop_stale(path, vip):
+def drop_stale(path, ip):
     """Remove a pid file that names no running sender of this address, and what is no file.
 
     send_arp kills whatever process has the id in its -p file, or waits for a FIFO's other end.
@@ -158,34 +161,33 @@ def drop_stale(path, vip):
     except (OSError, ValueError):
         return
     pid = read_pid(path)
-    if not (is_alive(pid) and is_sender(pid, path, vip.ip)):
-        warn_and_remove(path, vip)
+    if not (is_alive(pid) and is_sender(pid, path, ip)):
+        warn_and_remove(path, ip)
 
 
-def tell_to_end(path, vip, nic=None):
-    """Send SIGTERM to the sender that a pid file names, if it is ours; [(process id, path)].
+def tell_to_end(path, ip, nic):
+    """Send SIGTERM to the sender of an address that a pid file names; [(process id, path)].
 
-    It is ours on interface `nic`, the VIP's unless given, "" for any.  A file that names another
+    That is done where it announces on interface `nic`, "" for any.  A file that names another
     process is removed and the process left alone; one of the same address on another interface
     stays.
     """
-    nic = vip.nic if nic is None else nic
     if not commands.is_file(path):
         return []
     pid = read_pid(path)
-    if pid != posix.getpid() and is_alive(pid) and is_sender(pid, path, vip.ip):
-        if not is_ours(pid, path, vip.ip, nic):
+    if pid != posix.getpid() and is_alive(pid) and is_sender(pid, path, ip):
+        if not is_ours(pid, path, ip, nic):
             return []
         kill(pid, SIGTERM)
-        ocf_log("info", "killed previously running sender for %s (process %d)" % (vip.ip, pid))
+        ocf_log("info", f"killed previously running sender for {ip} (process {pid})")
         return [(pid, path)]
-    warn_and_remove(path, vip)
+    warn_and_remove(path, ip)
     return []
 
 
-def warn_and_remove(path, vip):
+def warn_and_remove(path, ip):
     """Remove a pid file that is out of date."""
-    ocf_log("warn", "%s names no running sender of %s; it is removed" % (path, vip.ip))
+    ocf_log("warn", f"{path} names no running sender of {ip}; it is removed")
     files.remove_file(path)
 
 

@@ -8,6 +8,7 @@ import signal
 import sys
 
 from .. import commands
+from ..addresses import mac_text
 from . import packets
 
 SUCCESS = 0
@@ -155,7 +156,7 @@ def describe(announcer, mode, family):
     """Return what one round of `announcer` says, for the line printed about it."""
     kinds = {"both": "ARP request and reply", "request": "ARP request", "reply": "ARP reply"}
     kind = kinds[mode] if family == "inet" else "neighbour advertisement"
-    mac = packets.mac_text(announcer.mac)
+    mac = mac_text(announcer.mac)
     return "{} from {}: {} is at {}".format(kind, announcer.nic, announcer.ip, mac)
 
 

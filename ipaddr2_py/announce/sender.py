@@ -2,7 +2,8 @@
 """Tell the neighbours where the VIP is: choose the sender, build its command, run it.
 
 The senders are those of the shell agent, and the built-in one (packets.py) where they are missing
-or where arp_sender=builtin asks for it.  Duplicate address detection (dad.py) is waited for first.
+or where arp_sender=builtin asks for it.  For IPv6, duplicate address detection (dad.py) is waited
+for first.
 """
 
 from .. import addresses, children, commands
@@ -10,14 +11,81 @@ from ..changes import files, interface
 from ..commands import ENV
 from ..logs import log
 from ..ocf import (OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
-                   ocf_is_true, ocf_log)
+                   ocf_log)
+from . import packets
 from .dad import is_open, wait_for_dad, wait_in_background
-from .lookout import LOOK, Lookout, is_here
+from .lookout import LOOK, Lookout, find
 from .pidfile import (drop_stale, is_alive, keep_pid, own_pid_file, pid_file, read_pid, tell_to_end,
                       wait_until_gone)
 
 LONGEST = 1000000           # seconds that anything may take; poll(2) counts ms in 31 bits
 OUTPUT_LINES = 20           # of a sender's output that are logged
+
+
+class Burst:
+    """Some announcements of an address in a row, and who sends them.
+
+    | attribute | what it holds |
+    |---|---|
+    | vip, index | the Vip, and the number of its interface (0 unknown) |
+    | count | how many rounds, as the parameter has it |
+    | level | of its log lines |
+    | program | name of the sender, "" where there is nothing to announce |
+    | nothing | why there is nothing to announce, "" where there is |
+    | substitute | whether the built-in sender stands in for a program that is missing |
+    | mac | the hardware address that is announced in place of the interface's own, or "" |
+    | lookout, announcer, rounds | of the burst under way; the latter two of the built-in sender |
+    """
+
+    __slots__ = ("vip", "index", "count", "level", "program", "nothing", "substitute", "mac",
+                 "lookout", "announcer", "rounds")
+
+    def __init__(self, vip, count, level, mac=""):
+        self.vip = vip
+        self.index = addresses.index_of(vip.nic)
+        self.count = count
+        self.level = level
+        self.nothing = nothing_to_tell(vip.nic)
+        self.program = "" if self.nothing else choose_sender(vip)
+        self.substitute = self.program == "builtin" != vip.sender
+        self.mac = mac
+        self.lookout = self.announcer = self.rounds = None
+
+    def argv(self):
+        """The words that start the sender."""
+        return build_arp_sender_cmd(self.vip, self.program, self.count, self.mac)
+
+    def interval(self):
+        """Milliseconds between two rounds."""
+        return number(self.vip.params["arp_interval"])
+
+    def longest(self):
+        """Seconds that the burst may take in the background."""
+        return min(LONGEST, 60 + number(self.count) * max(1.0, self.interval() / 1000))
+
+
+def start_burst(vip):
+    """The Burst of a start, settled before anything is changed; its mac is set later."""
+    return Burst(vip, vip.params["arp_count"], "info")
+
+
+def number(text):
+    """The whole number that a parameter's text spells, a thousand million at most."""
+    return min(int(text), packets.MOST_ROUNDS)
+
+
+def nothing_to_tell(nic):
+    """A sentence where nobody on interface `nic` asks for a hardware address, else ""."""
+    try:
+        packets.hardware_address(nic)
+    except packets.NothingToTell as reason:
+        return f"nothing is announced: {reason}"
+    except packets.PacketError:
+        pass                    # the sender meets it, and says so
+    return ""
+
+
+# --- choosing a sender -----------------------------------------------------------------------
 
 
 def ha_bin():
@@ -34,74 +102,17 @@ def ha_bin():
     return "/usr/libexec/heartbeat"
 
 
-class Sending:
-    """One burst: program (name of the sender), argv ([] for the built-in one), count (text of the
-    parameter), level (of its log lines), background (whether the agent goes on meanwhile).
-
-    nothing: why there is nothing to announce, "" where there is.  substitute: the built-in sender
-    stands in for a program that is missing.  lookout, announcer and rounds are those of the burst
-    that is under way, the latter two of the built-in sender alone.
-    """
-
-    __slots__ = ("vip", "program", "argv", "count", "level", "background", "nothing", "substitute",
-                 "lookout", "announcer", "rounds")
-
-    def __init__(self, vip, count, level):
-        self.vip = vip
-        self.count = count
-        self.level = level
-        background = vip.params["arp_bg"]
-        self.background = ocf_is_true(background) if background else vip.family == "inet"
-        self.nothing = nothing_to_tell(vip.nic)
-        self.program, self.argv = ("", []) if self.nothing else choose_sender(vip, count)
-        self.substitute = self.program == "builtin" != vip.params["arp_sender"]
-        self.lookout = self.announcer = self.rounds = None
-
-    def told(self):
-        """The command that does this burst, to be pasted into a shell."""
-        return commands.quoted(self.argv or builtin_argv(self.vip, self.count))
-
-    def interval(self):
-        """Milliseconds between two rounds."""
-        return number(self.vip.params["arp_interval"])
-
-    def longest(self):
-        """Seconds that the burst may take in the background."""
-        return min(LONGEST, 60 + number(self.count) * max(1.0, self.interval() / 1000))
-
-
-def number(text):
-    """The whole number that a parameter's text spells, a thousand million at most."""
-    from . import packets
-
-    return min(int(text), packets.MOST_ROUNDS)
-
-
-def nothing_to_tell(nic):
-    """A sentence where nobody on interface `nic` asks for a hardware address, else ""."""
-    from . import packets
-
-    try:
-        packets.hardware_address(nic)
-    except packets.NothingToTell as reason:
-        return "nothing is announced: %s" % reason
-    except packets.PacketError:
-        pass                    # the sender meets it, and says so
-    return ""
-
-
-def choose_sender(vip, count):
-    """Name and argv of the sender; argv is [] for the built-in one."""
+def choose_sender(vip):
+    """Name of the sender: one of arp_sender's values, or send_ua."""
     if vip.family == "inet6":
-        program = "builtin" if vip.params["arp_sender"] == "builtin" else "send_ua"
+        program = "builtin" if vip.sender == "builtin" else "send_ua"
     else:
-        program = vip.params["arp_sender"] or default_sender(vip)
-    argv = build_arp_sender_cmd(vip, program, count)
-    if argv and not have_binary(argv[0]):
-        ocf_log("info", "%s is not installed: the built-in sender announces %s"
-                % (argv[0], vip.ip))
-        return "builtin", []
-    return program, argv
+        program = vip.sender or default_sender(vip)
+    path = sender_path(program)
+    if path and not have_binary(path):
+        ocf_log("info", f"{path} is not installed: the built-in sender announces {vip.ip}")
+        return "builtin"
+    return program
 
 
 def default_sender(vip):
@@ -111,29 +122,48 @@ def default_sender(vip):
     if have_binary("ipoibarping"):
         return "ipoibarping"
     if vip.action == "start":
-        ocf_log("warn", "%s is InfiniBand, but ipoibarping is not installed: send_arp is used "
-                "(arp_sender=send_arp says so without this warning)" % vip.nic)
+        ocf_log("warn", f"{vip.nic} is InfiniBand, but ipoibarping is not installed: send_arp is "
+                "used (arp_sender=send_arp says so without this warning)")
     return "send_arp"
 
 
-def build_arp_sender_cmd(vip, program, count):
-    """The sender's argv, [] for the built-in one; count is the text of the parameter."""
-    values = vip.params
+def sender_path(program):
+    """The program of a sender: an absolute path, or a name to be found on PATH; "" for the built-in
+    one."""
+    if program in ("send_arp", "send_ua"):
+        return f"{ha_bin()}/{program}"
+    return {"iputils_arping": "arping", "libnet_arping": "arping"}.get(
+        program, "" if program == "builtin" else program)
+
+
+def build_arp_sender_cmd(vip, program, count, mac="") -> list:
+    """The words that start a sender; count is the text of the parameter.
+
+    For the built-in one they are those of bin/announce, which sends the same.
+    """
+    values, path = vip.params, sender_path(program)
     options = values["send_arp_opts"].split()
     if program == "send_arp":
-        mac = (announced_mac(vip) or "auto").replace(":", "")
-        return [ha_bin() + "/send_arp", *options, "-i", values["arp_interval"], "-r", count,
-                "-p", pid_file(vip), vip.nic, vip.ip, mac, "not_used", "not_used"]
+        return [path, *options, "-i", values["arp_interval"], "-r", count, "-p", pid_file(vip),
+                vip.nic, vip.ip, mac.replace(":", "") or "auto", "not_used", "not_used"]
     if program == "send_ua":
-        return [ha_bin() + "/send_ua", "-i", values["arp_interval"], "-c", count, vip.ip,
-                str(vip.prefix), vip.nic]
+        return [path, "-i", values["arp_interval"], "-c", count, vip.ip, str(vip.prefix), vip.nic]
     if program == "iputils_arping":
-        return ["arping", *options, "-U", "-c", count, "-I", vip.nic, vip.ip]
+        return [path, *options, "-U", "-c", count, "-I", vip.nic, vip.ip]
     if program == "libnet_arping":
-        return ["arping", *options, "-U", "-c", count, "-i", vip.nic, "-S", vip.ip, vip.ip]
+        return [path, *options, "-U", "-c", count, "-i", vip.nic, "-S", vip.ip, vip.ip]
     if program == "ipoibarping":
-        return ["ipoibarping", "-q", "-c", count, "-U", "-I", vip.nic, vip.ip]
-    return []
+        return [path, "-q", "-c", count, "-U", "-I", vip.nic, vip.ip]
+    mode = {"reply": ["-A"], "request": ["-U"], "both": []}[builtin_mode(vip)]
+    return [builtin_path(), "-c", str(number(count)), "-i", str(number(values["arp_interval"])),
+            *mode, *(["--mac", mac] if mac else []), vip.nic, vip.ip]
+
+
+def builtin_path():
+    """The path of bin/announce: inside of an installed package, or beside it in a checkout."""
+    package = __file__.rsplit("/", 2)[0]
+    program = package + "/bin/announce"
+    return program if commands.is_file(program) else package.rpartition("/")[0] + "/bin/announce"
 
 
 def builtin_mode(vip):
@@ -146,112 +176,106 @@ def builtin_mode(vip):
     return "both"
 
 
-def announced_mac(vip):
-    """The Cluster IP's hardware address, None where the interface's own is announced."""
-    return vip.mac if vip.bucket and vip.mac else None
+# --- the occasions ---------------------------------------------------------------------------
 
 
-def builtin_argv(vip, count):
-    """bin/announce with the words that send the same."""
-    package = __file__.rsplit("/", 2)[0]
-    program = package + "/bin/announce"         # installed; else a checkout
-    if not commands.is_file(program):
-        program = package.rpartition("/")[0] + "/bin/announce"
-    mode = {"reply": ["-A"], "request": ["-U"], "both": []}[builtin_mode(vip)]
-    if announced_mac(vip):
-        mode += ["--mac", vip.mac]
-    return [program, "-c", str(number(count)), "-i", str(number(vip.params["arp_interval"])),
-            *mode, vip.nic, vip.ip]
+def run_arp_sender(burst):
+    """Announce a new IPv4 address; that this fails does not matter to a start."""
+    if not skip_cluster_ip(burst.vip):
+        send(burst, burst.vip.params["arp_repeat_after"])
 
 
-# --- the three occasions ---------------------------------------------------------------------
+def run_send_ua(burst, add_again):
+    """Announce a new IPv6 address once no other host is known to have it (see dad.py).
 
-
-def prepare(vip):
-    """Settle, before anything is changed, how a new address is going to be announced."""
-    return Sending(vip, vip.params["arp_count"], "info")
-
-
-def on_start(sending, add_again):
-    """Announce a new address, which add_again() removes and adds anew (see dad.py); exits 1 for an
-    IPv6 address that is a duplicate, or whose announcement in the foreground failed."""
-    vip = sending.vip
-    if vip.family == "inet6" and not wait_for_dad(vip, add_again):
-        leave_to_background(sending)
+    add_again() removes the address and adds it anew, and tells why that failed.  Exits 1 where the
+    address is a duplicate, or where its announcement in the foreground failed.
+    """
+    vip = burst.vip
+    if not wait_for_dad(vip, add_again):
+        leave_to_background(burst)
         return
-    if skip_cluster_ip(vip):
-        return
-    rc = announce(sending, vip.params["arp_repeat_after"])
-    if rc and vip.family == "inet6" and not sending.substitute:
-        ocf_exit_reason("the neighbours could not be told of %s: %s ended with %d"
-                        % (vip.ip, sending.told(), rc))
+    rc = send(burst, vip.params["arp_repeat_after"])
+    if rc and not burst.substitute:
+        ocf_exit_reason(f"the neighbours could not be told of {vip.ip}: "
+                        f"{commands.quoted(burst.argv())} ended with {rc}")
         raise OcfExit(OCF_ERR_GENERIC)
 
 
-def leave_to_background(sending):
-    """Go on without the end of duplicate address detection, which a child waits for."""
-    vip = sending.vip
-    ocf_log("warn", "IPv6 address %s: duplicate address detection has not ended, it is still "
-            "tentative; perhaps %s has no carrier. %s" % (
-                vip.ip, vip.nic, sending.nothing or "It is announced once detection has ended"))
-    if sending.nothing:
-        return
-    wait_until_gone(tell_to_end(pid_file(vip), vip))
-    leave(lambda: announce_once_settled(sending))
-
-
-def announce_once_settled(sending):
-    """The detached child's work: wait for the end of detection, then announce."""
-    with own_pid_file(sending.vip):
-        if not wait_in_background(sending.vip):
-            return
-    children.set_deadline(sending.longest())
-    sending.background = False
-    announce(sending, sending.vip.params["arp_repeat_after"])
-
-
-def on_refresh(vip):
+def refresh(vip):
     """Announce again during a monitor, arp_count_refresh times; never fails it."""
     count = vip.params["arp_count_refresh"]
     if not ocf_is_decimal(count):
-        ocf_log("warn", "arp_count_refresh [%s] is not a whole number: not announced" % count)
+        ocf_log("warn", f"arp_count_refresh [{count}] is not a whole number: not announced")
         return
     if int(count) == 0 or skip_cluster_ip(vip):
         return
     if vip.family == "inet6" and is_open(vip):
-        ocf_log("info", "duplicate address detection of %s has not ended: not announced again"
-                % vip.ip)
+        ocf_log("info", f"duplicate address detection of {vip.ip} has not ended: not announced "
+                "again")
         return
-    announce(Sending(vip, count, "debug"), "")
+    mac = ""
+    if vip.bucket:
+        from .. import clusterip
+        mac = clusterip.in_use(vip)[1]
+    send(Burst(vip, count, "debug", mac), "")
 
 
 def skip_cluster_ip(vip):
     """Whether nothing is announced, as the sender would tell a wrong hardware address."""
-    sender = vip.params["arp_sender"]
-    if not vip.bucket or vip.family == "inet6" or sender in ("", "send_arp", "builtin"):
+    if not vip.bucket or vip.family == "inet6" or vip.sender in ("", "send_arp", "builtin"):
         return False
-    ocf_log("info", "Cluster IP: no gratuitous ARP is sent by %s" % sender)
+    ocf_log("info", f"Cluster IP: no gratuitous ARP is sent by {vip.sender}")
     return True
 
 
-def announce(sending, repeat_after):
-    """Run a burst in the foreground (its exit status is returned) or in the background (0)."""
-    if sending.nothing:
-        ocf_log(sending.level, sending.nothing)
+def leave_to_background(burst):
+    """Go on without the end of duplicate address detection, which a child waits for."""
+    vip = burst.vip
+    ocf_log("warn", f"IPv6 address {vip.ip}: duplicate address detection has not ended, it is "
+            f"still tentative; perhaps {vip.nic} has no carrier. "
+            + (burst.nothing or "It is announced once detection has ended"))
+    if burst.nothing:
+        return
+    wait_until_gone(tell_to_end(pid_file(vip), vip.ip, vip.nic))
+    leave(lambda: announce_once_settled(burst))
+
+
+def announce_once_settled(burst):
+    """The detached child's work: wait for the end of detection, then announce."""
+    with own_pid_file(burst.vip):
+        settled = wait_in_background(burst.vip, burst.index)
+    if settled:
+        burst.vip = settled
+        children.set_deadline(burst.longest())
+        send(burst, settled.params["arp_repeat_after"], background=False)
+
+
+# --- one burst -------------------------------------------------------------------------------
+
+
+def send(burst, repeat_after, background=None) -> int:
+    """Send a burst in the foreground, for its exit status, or in the background, for 0.
+
+    The parameter arp_bg decides which, unless it is given.
+    """
+    vip = burst.vip
+    if burst.nothing:
+        ocf_log(burst.level, burst.nothing)
         return 0
-    ocf_log(sending.level, sending.told())
-    if sending.program != "builtin" and sending.program != "send_ua":
-        drop_stale(pid_file(sending.vip), sending.vip)
-    if sending.program == "builtin":
-        wait_until_gone(tell_to_end(pid_file(sending.vip), sending.vip))    # as send_arp does
-        if not first_round(sending):
+    ocf_log(burst.level, commands.quoted(burst.argv()))
+    if burst.program not in ("builtin", "send_ua"):
+        drop_stale(pid_file(vip), vip.ip)
+    if burst.program == "builtin":
+        wait_until_gone(tell_to_end(pid_file(vip), vip.ip, vip.nic))    # as send_arp does
+        if not first_round(burst):
             return 1
-    if sending.background:
-        leave(lambda: in_background(sending, repeat_after))
+    if vip.background if background is None else background:
+        leave(lambda: in_background(burst, repeat_after))
         return 0
-    rc = run_sender(sending)
+    rc = log_sender(burst)
     if ocf_is_decimal(repeat_after):
-        leave(lambda: repeat(sending, repeat_after))
+        leave(lambda: repeat(burst, repeat_after))
     return rc
 
 
@@ -265,63 +289,77 @@ def leave(work):
     try:
         commands.detach(in_child)
     except OSError as problem:          # too many processes: the address serves all the same
-        ocf_log("err", "no process for the announcements: %s" % problem.strerror)
+        ocf_log("err", f"no process for the announcements: {problem.strerror}")
 
 
-def in_background(sending, repeat_after):
+def in_background(burst, repeat_after):
     """The detached child's work: the burst, and the one that repeats it."""
-    children.set_deadline(sending.longest())
-    run_sender(sending)
+    children.set_deadline(burst.longest())
+    log_sender(burst)
     if ocf_is_decimal(repeat_after):
-        repeat(sending, repeat_after)
+        repeat(burst, repeat_after)
 
 
-def repeat(sending, repeat_after):
+def repeat(burst, repeat_after):
     """Announce once more after a while, if the address is still here."""
-    vip = sending.vip
+    vip = burst.vip
     seconds = min(number(repeat_after), LONGEST)
     children.set_deadline(seconds + 60)
     with own_pid_file(vip):
-        if Lookout(vip).pause(seconds):
+        if Lookout(vip, burst.index).pause(seconds):
             return
     try:
-        if not is_here(vip):
+        if not find(vip, burst.index):
             return
     except addresses.Unreadable as problem:
-        ocf_log("err", "%s is not announced again: %s" % (vip.ip, problem))
+        ocf_log("err", f"{vip.ip} is not announced again: {problem}")
         return
-    children.set_deadline(sending.longest())
-    if sending.program != "builtin" or first_round(sending):
-        run_sender(sending)
+    children.set_deadline(burst.longest())
+    if burst.program != "builtin" or first_round(burst):
+        log_sender(burst)
 
 
-def run_sender(sending):
-    """Run the burst to its end and log what it said; its exit status."""
-    if sending.program == "builtin":
-        rc, output = run_builtin(sending)
+def log_sender(burst):
+    """Run a burst to its end and log what it said; its exit status."""
+    return log_arp_sender(burst) if burst.vip.family == "inet" else log_send_ua(burst)
+
+
+def log_arp_sender(burst):
+    """Send gratuitous ARP; an exit status."""
+    return run_and_log(burst, "gratuitous ARP")
+
+
+def log_send_ua(burst):
+    """Send neighbour advertisements; an exit status."""
+    return run_and_log(burst, "neighbour advertisements")
+
+
+def run_and_log(burst, what):
+    """Run the sender and log what it said, and that it could not send `what`; its exit status."""
+    if burst.program == "builtin":
+        rc, output = run_builtin(burst)
     else:
-        sending.lookout = Lookout(sending.vip)
-        rc, output = run_program(sending)
-    if sending.lookout.gone:
-        ocf_log("info", "%s has gone: its announcement ends" % sending.vip)
+        rc, output = run_with_pidfile(burst)
+    if burst.lookout.gone:
+        ocf_log("info", f"{burst.vip} has gone: its announcement ends")
         return 1
-    if rc and sending.program != "libnet_arping":   # which takes silence for an error
-        what = "gratuitous ARP" if sending.vip.family == "inet" else "neighbour advertisements"
-        ocf_log("err", "Could not send %s: rc=%d" % (what, rc))
-    ocf_log(sending.level, " ".join(output.split("\n")[:OUTPUT_LINES]).strip()[:2000])
+    if rc and burst.program != "libnet_arping":     # which takes silence for an error
+        ocf_log("err", f"Could not send {what}: rc={rc}")
+    ocf_log(burst.level, " ".join(output.split("\n")[:OUTPUT_LINES]).strip()[:2000])
     return rc
 
 
-def run_program(sending):
+def run_with_pidfile(burst):
     """Exit status and output of a sender program; its id is kept for stop meanwhile."""
-    path = pid_file(sending.vip)
-    started = commands.query_start(sending.argv)
-    if sending.program != "send_arp" and started.pid:       # send_arp writes the file itself
+    burst.lookout = Lookout(burst.vip, burst.index)
+    path = pid_file(burst.vip)
+    started = commands.query_start(burst.argv())
+    if burst.program != "send_arp" and started.pid:         # send_arp writes the file itself
         keep_pid(path, started.pid)
     try:
-        while not children.wait_some(started, LOOK) and not sending.lookout.is_over():
+        while not children.wait_some(started, LOOK) and not burst.lookout.is_over():
             pass
-        result = commands.query_end(started, 0.0) if sending.lookout.gone \
+        result = commands.query_end(started, 0.0) if burst.lookout.gone \
             else commands.query_end(started)
     finally:
         if not is_alive(read_pid(path)):        # else it is of a sender that was started since
@@ -332,31 +370,28 @@ def run_program(sending):
 # --- the built-in sender ---------------------------------------------------------------------
 
 
-def first_round(sending):
+def first_round(burst):
     """Send the first round at once; False, with the reason logged, where that is impossible."""
-    from . import packets
-
-    vip = sending.vip
-    sending.lookout = Lookout(vip)
+    vip = burst.vip
+    burst.lookout = Lookout(vip, burst.index)
     try:
-        sending.announcer = packets.Announcer(vip.nic, vip.ip, builtin_mode(vip),
-                                              announced_mac(vip))
+        burst.announcer = packets.Announcer(vip.nic, vip.ip, builtin_mode(vip), burst.mac or None)
     except packets.PacketError as problem:
-        ocf_log("err", "Could not announce %s: %s" % (vip.ip, problem))
+        ocf_log("err", f"Could not announce {vip.ip}: {problem}")
         return False
-    sending.rounds = sending.announcer.rounds(number(sending.count), sending.interval(),
-                                              sending.lookout.pause)
-    problem = next(sending.rounds)
-    if problem:
-        ocf_log("err", "Could not announce %s: %s" % (vip.ip, problem))
+    burst.rounds = burst.announcer.rounds(number(burst.count), burst.interval(),
+                                          burst.lookout.pause)
+    failure = next(burst.rounds)
+    if failure:
+        ocf_log("err", f"Could not announce {vip.ip}: {failure}")
     return True
 
 
-def run_builtin(sending):
+def run_builtin(burst):
     """The rounds behind the first; exit status and text."""
-    left, failed = number(sending.count) - 1, ""
-    with own_pid_file(sending.vip), sending.announcer:
-        for problem in sending.rounds:
+    left, failed = number(burst.count) - 1, ""
+    with own_pid_file(burst.vip), burst.announcer:
+        for problem in burst.rounds:
             left -= 1
             failed = str(problem) if problem else failed
     if left:

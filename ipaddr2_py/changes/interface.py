@@ -5,19 +5,13 @@ One small function for each ip(8) command, and pure functions over what it print
 """
 
 from .. import changes, commands
-from ..addresses import (Unreadable, addr_show_words, address_places, failure, index_of, ip_command,
-                         ip_query, is_missing, link_show_words, name_of, parse_held,
+from ..addresses import (Address, Unreadable, addr_show_words, address_places, failure,
+                         find_interface, index_of, ip_command, ip_query, is_missing, link_show_words, name_of, parse_held,
                          was_interrupted)
 from ..commands import split
 from ..ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal,
                    ocf_is_true, ocf_log)
 from . import files, ocf_run, run_and_log
-
-
-def find_interface(family, ip, prefix):
-    """Names of the interfaces that hold ip/prefix without a peer; raises Unreadable."""
-    return [held.nic for held in address_places(family, ip)
-            if held.prefix == prefix and not held.peer]
 
 
 def link_is_down(nic):
@@ -48,8 +42,8 @@ def is_infiniband(nic):
 # --- changes ---------------------------------------------------------------------------------
 
 
-def address_add_argv(family, ip, prefix, brd, nic, label, params):
-    """The words of `ip addr add`, options as the parameters ask for them."""
+def address_add_argv(family, address, params, label="") -> list:
+    """The words of `ip addr add` for an Address, options as the parameters ask for them."""
     options = []
     if family == "inet6" and ocf_is_true(params["nodad"]):
         options += ["nodad"]
@@ -61,9 +55,9 @@ def address_add_argv(family, ip, prefix, brd, nic, label, params):
         options += ["preferred_lft", decimal(params["preferred_lft"])]
     if params["metric"]:
         options += ["metric", decimal(params["metric"])]
-    brd_words = ["brd", brd] if brd else []
-    return ip_command() + ["-f", family, "addr", "add", "%s/%d" % (ip, prefix), *brd_words,
-                           "dev", nic, *options]
+    brd_words = ["brd", address.brd] if address.brd else []
+    return ip_command() + ["-f", family, "addr", "add", str(address), *brd_words,
+                           "dev", address.nic, *options]
 
 
 def decimal(text):
@@ -71,49 +65,50 @@ def decimal(text):
     return str(int(text)) if ocf_is_decimal(text) else text
 
 
-def add_interface(family, ip, prefix, brd, nic, label, params, undo=None):
-    """Add the address and set the interface up; "" or, if that failed, why, which is logged too.
+def add_interface(family, address, params, label="", undo=None) -> str:
+    """Add an Address and set its interface up; "" or, if that failed, why, which is logged too.
 
     What was added is noted in the list undo, as callables that take it back.
     """
     undo = [] if undo is None else undo
+    ip, nic = address.ip, address.nic
     if family == "inet" and ocf_is_true(params["run_arping"]) and collision(nic, ip):
-        told = "IPv4 address collision: %s is in use by another host [DAD]" % ip
-        ocf_log("err", told)
-        return told
+        failure = f"IPv4 address collision: {ip} is in use by another host [DAD]"
+        ocf_log("err", failure)
+        return failure
     if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]):
         undo.append(lambda: delete_ipv6_addrlabel(ip, params))
         if 0 < add_ipv6_addrlabel(ip, params) < 126:
             undo.pop()                      # somebody else's
-    argv = address_add_argv(family, ip, prefix, brd, nic, label, params)
+    argv = address_add_argv(family, address, params, label)
     ocf_log("info", commands.quoted(argv))
     index = index_of(nic)
-    undo.append(lambda: take_back(family, ip, prefix, index))
-    rc, told = run_and_log(argv)
+    undo.append(lambda: take_back(family, address, index))
+    rc, failure = run_and_log(argv)
     if 0 < rc < 126:
         # It refused: what is there is somebody else's. One that was cut off may have added it.
         undo.pop()
     looking = commands.query_start(ip_command() + addr_show_words(family, ip))
-    up = told if rc else link_up(nic)
+    up = failure if rc else link_up(nic)
     seen = commands.query_end(looking)
     held = address_places(family, ip) if was_interrupted(seen) else parse_held(family, ip, seen)
-    if not any(one.nic == nic and one.prefix == prefix and not one.peer for one in held):
+    if not find_interface(held, address.prefix, nic):
         if rc == 0:
-            told = "%s succeeded, but the address is not there" % commands.quoted(argv)
-            ocf_log("err", told)
-        return told
+            failure = f"{commands.quoted(argv)} succeeded, but the address is not there"
+            ocf_log("err", failure)
+        return failure
     if 0 < rc < 126:
         return ""                           # somebody else added it at the same time
     return up
 
 
-def take_back(family, ip, prefix, index):
-    """Delete an address that this start added to interface number `index`, whatever that is called
+def take_back(family, address, index):
+    """Delete an Address that this start added to interface number `index`, whatever that is called
     now, unless it is seen not to be there."""
     nic = name_of(index)
-    if nic and is_there(family, ip, prefix, nic):
-        ocf_log("info", "taking back %s/%d from %s" % (ip, prefix, nic))
-        delete_address(family, ip, prefix, nic)
+    if nic and may_be_there(family, address.on(nic)):
+        ocf_log("info", f"taking back {address} from {nic}")
+        delete_address(family, address.on(nic))
 
 
 def collision(nic, ip):
@@ -143,35 +138,36 @@ def link_up(nic):
     return run_and_log(argv)[1]
 
 
-def delete_address(family, ip, prefix, nic, peer=""):
-    """Delete one address, and no other along with it; an exit status."""
+def delete_address(family, address) -> int:
+    """Delete an Address, and no other along with it; an exit status."""
     # The kernel knows an IPv4 address with a peer by both, an IPv6 one by its own alone.
-    words = [ip, "peer", "%s/%d" % (peer, prefix)] if peer and family == "inet" else \
-        ["%s/%d" % (ip, prefix)]
-    argv = ip_command() + ["-f", family, "addr", "delete", *words, "dev", nic]
+    words = [address.ip, "peer", f"{address.peer}/{address.prefix}"] \
+        if address.peer and family == "inet" else [f"{address.ip}/{address.prefix}"]
+    argv = ip_command() + ["-f", family, "addr", "delete", *words, "dev", address.nic]
     if family != "inet":
         return ocf_run(argv)
     from . import promotion
 
-    with promotion.secondaries_kept(nic, ip, prefix, peer):
+    with promotion.secondaries_kept(address):
         return ocf_run(argv)
 
 
-def delete_interface(family, ip, prefix, nic, params, peer=""):
-    """Delete the address and what goes with it: route cache, address label; an exit status."""
-    rc = delete_address(family, ip, prefix, nic, peer)
+def delete_interface(family, address, params) -> int:
+    """Delete an Address and what goes with it: route cache, address label; an exit status."""
+    rc = delete_address(family, address)
     if not rc and ocf_is_true(params["flush_routes"]):
         ocf_run(ip_command() + ["route", "flush", "cache"])
     if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]) and not (
-            rc and is_there(family, ip, prefix, nic)):
-        delete_ipv6_addrlabel(ip, params)
+            rc and may_be_there(family, address)):
+        delete_ipv6_addrlabel(address.ip, params)
     return rc
 
 
-def is_there(family, ip, prefix, nic):
-    """Whether interface `nic` holds ip/prefix without a peer, or that cannot be told."""
+def may_be_there(family, address):
+    """Whether an interface holds an Address without a peer; True also where `ip` does not say."""
     try:
-        return nic in find_interface(family, ip, prefix)
+        return bool(find_interface(address_places(family, address.ip), address.prefix,
+                                   address.nic))
     except Unreadable:
         return True
 
@@ -183,6 +179,11 @@ def delete_route(ip, nic):
     changes.run(argv)
 
 
+def loopback_address(ip):
+    """The Address that a real server of LVS has on lo."""
+    return Address(0, "lo", ip, "", 32, "255.255.255.255")
+
+
 def remove_conflicting_loopback(ip, params):
     """Put the loopback's ip/32 aside, noted in HA_RSCTMP so that stop can restore it."""
     ocf_log("info", "removing the conflicting address %s/32 from lo" % ip)
@@ -191,7 +192,7 @@ def remove_conflicting_loopback(ip, params):
     except OSError as problem:
         ocf_log("err", "could not note the address %s of lo in %s (%s); stop will not restore it"
                 % (ip, files.state_file(ip), problem.strerror))
-    delete_interface("inet", ip, 32, "lo", params)
+    delete_interface("inet", loopback_address(ip), params)
     delete_route(ip, "lo")
 
 
@@ -207,11 +208,11 @@ def restore_loopback(ip, params, note_stays=False):
     ocf_log("info", "restoring the loopback address %s" % " ".join(words))
     restored = False
     if words[0] == ip and words[1:] == ["32", "255.255.255.255", "lo"]:
-        place = ("inet", ip, 32, "255.255.255.255", "lo", "")
+        address = loopback_address(ip)
         try:
-            restored = not add_interface(*place, params)
+            restored = not add_interface("inet", address, params)
         except OcfExit:         # no arping to ask with; nobody else is on lo anyway
-            restored = not add_interface(*place, dict(params, run_arping="false"))
+            restored = not add_interface("inet", address, dict(params, run_arping="false"))
     else:
         ocf_log("err", "%s does not hold what this agent writes; not restored" % path)
     if restored or not note_stays:

@@ -29,14 +29,14 @@ LIMIT = 2.0                 # seconds that the lock is waited for
 
 
 class secondaries_kept:
-    """`with secondaries_kept(nic, ip, prefix, peer):` the address's deletion takes no other along.
+    """`with secondaries_kept(address):` the deletion of an Address takes no other along.
 
     Where that cannot be had, a warning is logged, and the address can be deleted all the same.
     """
 
-    def __init__(self, nic, ip, prefix, peer):
-        self.nic = nic
-        self.address = (ip, prefix, peer)
+    def __init__(self, address):
+        self.nic = address.nic
+        self.address = address
         self.fd = -1
         self.index = 0          # of the interface, where it is to be put back without a lock
 
@@ -47,12 +47,12 @@ class secondaries_kept:
         self.get_lock()
         if setting(self.nic) in OFF and not self.switch_on() and self.is_among_others():
             ocf_log("warn", "%s cannot be set: other addresses of the network of %s on %s may be "
-                    "deleted along with it" % (SETTING % self.nic, self.address[0], self.nic))
+                    "deleted along with it" % (SETTING % self.nic, self.address.ip, self.nic))
 
     def is_among_others(self):
         """Whether the interface has other addresses of that network, or that cannot be told."""
         result = addresses.ip_query(findif.nic_addr_words(self.nic))
-        return has_neighbours(result, *self.address)
+        return has_neighbours(result, self.address)
 
     def get_lock(self):
         """Share the lock, or say that it is done without."""
@@ -182,9 +182,10 @@ def may_be_off(nic):
                for _ in range(2))
 
 
-def has_neighbours(result, ip, prefix, peer):
-    """Whether other addresses of an address's network are on its interface, by the Result of
-    `ip addr show dev NIC`, or that cannot be told."""
+def has_neighbours(result, address):
+    """Whether other addresses of an Address's network are on its interface, by the Result of
+    `ip addr show dev NIC`; True also where that cannot be told."""
+    ip, prefix, peer = address.ip, address.prefix, address.peer
     try:
         held = addresses.parse_addresses(result.out)
     except addresses.Unreadable:

@@ -1,9 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cluster IP: several nodes hold one address, each answers the clients in its buckets.
 
-The three verbs (take, served, stop) over three backends: the iptables target CLUSTERIP, nftables,
-and the iptables match cluster.  What is there is looked at before anything is added, and removed
-whatever its settings are.  Changes are made while a lock is held.
+Three verbs (served, take, and Rules for stop) over three backends: the iptables target CLUSTERIP,
+nftables, and the iptables match cluster.  What is there is looked at before anything is added, and
+removed whatever its settings are.  Changes are made while a lock is held.
+
+A backend is a module with these names; share is what its look() found, or shall be there:
+
+| name | what it is |
+|---|---|
+| BEFORE_ADDRESS | whether stop removes its rules before the address |
+| REFUSED | who has refused where it could not take a bucket, for the reason |
+| look(vip) | the Share that it holds of the address, None without; raises Unreadable |
+| look_closely(vip) | the same with the settings of its rules, for a start |
+| wanted_share(vip, found, brd) | the Share that the parameters ask for |
+| set_up(vip, share, found) | make or mend everything, with this bucket and those found |
+| add_bucket(vip, share), release(vip, share) | add, remove the VIP's bucket alone |
+| remove(vip, share) | remove everything |
+
+The latter four give whether that worked.
 """
 
 from .. import addresses
@@ -12,7 +27,7 @@ from ..changes import files
 from ..commands import ENV
 from ..ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_SUCCESS, OcfExit, check_binary, env,
                    have_binary, ocf_exit_reason, ocf_is_probe, ocf_log)
-from ..vip import CHECKED_ACTIONS, forget_note
+from ..vip import CHECKED_ACTIONS
 from .params import FIREWALLS
 from .share import Share, configured_share, derived_mac, digest_of, leave_group, matches
 
@@ -131,61 +146,135 @@ def found_shares(vip, names):
     return found
 
 
-def served(vip):
+def served(vip) -> str:
     """Whether the firewall has the bucket: ok, partial (not held) or partial2 (rules missing)."""
-    for name in usable(vip):
-        for _, share in found_shares(vip, [name]):
-            if not share.complete or not matches(share, vip):
-                return "partial2"
-            vip.mac, vip.shared = share.mac or vip.mac, name
-            if not vip.mac and vip.params["arp_count_refresh"] not in ("", "0"):
-                vip.mac = configured_share(vip).mac       # to be announced
-            return "ok" if vip.bucket in share.buckets else "partial"
+    for _name, share in usable_shares(vip):
+        if not share.complete or not matches(share, vip):
+            return "partial2"
+        return "ok" if vip.bucket in share.buckets else "partial"
     return "partial2"
 
 
-def take(vip, _status, undo):
+def usable_shares(vip):
+    """What each backend that may serve the address holds of it: (name, Share), one by one."""
+    for name in usable(vip):
+        for _module, share in found_shares(vip, [name]):
+            yield name, share
+
+
+def in_use(vip):
+    """(name of the backend, MAC) that the address is shared by; ("", "") where it is not.
+
+    The target CLUSTERIP does not tell the MAC to whoever asks it for buckets: it is derived then.
+    """
+    for name, share in usable_shares(vip):
+        return name, share.mac or configured_share(vip).mac
+    return "", ""
+
+
+def planned(vip, brd):
+    """(name of the backend, MAC) that a start is going to share the address by."""
+    return usable(vip)[0], configured_share(vip, brd=brd).mac
+
+
+def take(vip, undo, brd):
     """Hold the VIP's bucket: complete what is there, add what is not; exits 1 if that failed.
 
-    Callables that take back what was added are appended to undo.  The VIP gets its multicast MAC.
+    Callables that take back what was added are appended to undo.  Gives the backend's name and the
+    MAC that the address has now.
     """
-    vip.shared = usable(vip)[0]
+    name = usable(vip)[0]
+    module = backend(name)
     try:
-        backend(vip.shared).take(vip, undo)
-    except Unreadable as problem:
-        ocf_exit_reason("Cluster IP: bucket %d of %s cannot be taken: %s"
-                        % (vip.bucket, vip.ip, problem))
-        raise OcfExit(OCF_ERR_GENERIC) from None
-    ocf_log("info", "Cluster IP: bucket %d of %d of %s is held on %s, MAC %s"
-            % (vip.bucket, vip.buckets, vip.ip, vip.nic, vip.mac))
+        found = module.look_closely(vip)
+        share = module.wanted_share(vip, found, brd)
+        complete = bool(found and found.complete and matches(found, vip))
+        done = complete and vip.bucket in found.buckets
+        if found is None:
+            undo.append(lambda: module.remove(vip, share))
+        elif vip.bucket not in found.buckets:
+            undo.append(lambda: module.release(vip, module.look(vip)))
+        if not done:
+            done = module.add_bucket(vip, share) if complete else module.set_up(vip, share, found)
+        problem = f"{module.REFUSED}; the log has the message"
+    except Unreadable as unreadable:
+        done, problem = False, str(unreadable)
+    if not done:
+        ocf_exit_reason(f"Cluster IP: bucket {vip.bucket} of {vip.ip} cannot be taken: {problem}")
+        raise OcfExit(OCF_ERR_GENERIC)
+    ocf_log("info", f"Cluster IP: bucket {vip.bucket} of {vip.buckets} of {vip.ip} is held on "
+            f"{vip.nic}, MAC {share.mac}")
+    return name, share.mac
 
 
-def stop(vip, stop_address):
-    """Let go of the bucket; with the last one remove rules, MAC and address.  An OCF exit code.
+class Rules:
+    """What the backends hold of an address that is to be stopped.
 
-    stop_address(vip) removes the address; where it fails the rules stay, as the node would answer
-    for the others without them.
+    Rules of the target CLUSTERIP go before the address, as with the shell agent; those of the
+    others behind it, or the node would answer for all others meanwhile.  Where the address cannot
+    be removed they stay.  shares: for a plain address the names of the backends that still share
+    it.  Exits 1 where a backend cannot say.
     """
-    if address_bytes(vip.ip, vip.family) is None:
-        return stop_address(vip)
-    found = found_shares(vip, to_be_searched(vip))
-    if any(set(share.buckets) - {vip.bucket} for _, share in found):
-        done = [module.release(vip, share) for module, share in found]
-        ocf_log("info", "Cluster IP: %s keeps the buckets that other instances hold" % vip.ip)
-        return finished(vip, all(done), "bucket %d" % vip.bucket)
-    stray = () if found and all(share.mac and share.nic for module, share in found) else \
-        stray_mac(vip)
-    early = [module.remove(vip, share) for module, share in found if module.BEFORE_ADDRESS]
-    rc = stop_address(vip)
-    if rc != OCF_SUCCESS:
-        return rc
-    late = [module.remove(vip, share) for module, share in found if not module.BEFORE_ADDRESS]
-    if stray:
-        late.append(leave_group(*stray))
-    late.append(leave_noted(vip))
-    if all(early + late):
-        forget_note(vip)        # last, so that a stop that is repeated looks where this one did
-    return finished(vip, all(early + late), "the rules")
+
+    def __init__(self, vip, shares=()):
+        self.vip = vip
+        self.good = True
+        self.stray = ()         # (nic, mac) that no rule tells
+        #: [(backend, Share)], the Share None for a plain address.
+        self.found: list = found_shares(vip, to_be_searched(vip)) if vip.bucket else \
+            [(backend(name), None) for name in shares]
+        if vip.bucket and not self.others_stay() and not (
+                self.found and all(share.mac and share.nic for _, share in self.found)):
+            self.stray = stray_mac(vip)
+
+    def others_stay(self) -> bool:
+        """Whether this node holds buckets of other instances, which are to stay."""
+        return any(share and set(share.buckets) - {self.vip.bucket} for _, share in self.found)
+
+    def release(self) -> int:
+        """Let go of this instance's bucket alone; an OCF exit code."""
+        self.good = all([module.release(self.vip, share) for module, share in self.found])
+        ocf_log("info", f"Cluster IP: {self.vip.ip} keeps the buckets that other instances hold")
+        return OCF_SUCCESS if self.good else self.failure(f"bucket {self.vip.bucket}")
+
+    def remove_before_address(self):
+        """Remove what goes before the address."""
+        for module, share in self.found:
+            if self.vip.bucket and module.BEFORE_ADDRESS:
+                self.remove(module, share)
+
+    def remove_after_address(self) -> bool:
+        """Remove all that is left; whether that worked, from the beginning on."""
+        for module, share in self.found:
+            if not self.vip.bucket:
+                self.remove_leftovers(module)
+            elif not module.BEFORE_ADDRESS:
+                self.remove(module, share)
+        if self.stray:
+            self.good = leave_group(*self.stray) and self.good
+        self.good = leave_noted(self.vip) and self.good
+        return self.good
+
+    def remove(self, module, share):
+        """Remove all that a backend holds."""
+        self.good = module.remove(self.vip, share) and self.good
+
+    def remove_leftovers(self, module):
+        """Remove what a backend still shares of an address that is a plain one now."""
+        try:
+            share = module.look(self.vip)
+        except Unreadable:
+            share = None
+        try:
+            self.remove(module, share or Share())
+        except Unreadable as problem:
+            ocf_log("err", str(problem))
+            self.good = False
+
+    def failure(self, what="the rules") -> int:
+        """Say that `what` could not be removed; an OCF exit code."""
+        ocf_exit_reason(f"Unable to remove {what} of Cluster IP {self.vip.ip} from the firewall")
+        return OCF_ERR_GENERIC
 
 
 def leftovers(vip):
@@ -213,29 +302,6 @@ def may_hold(vip, name):
         return bool(vip.note)
 
 
-def stop_plain(vip, names, stop_address):
-    """Remove the address, then what these backends still share of it.  An OCF exit code."""
-    rc = stop_address(vip)
-    if rc != OCF_SUCCESS:
-        return rc
-    good = True
-    for name in names:
-        module = backend(name)
-        try:
-            share = module.look(vip)
-        except Unreadable:
-            share = None
-        try:
-            good = module.remove(vip, share or Share()) and good
-        except Unreadable as problem:
-            ocf_log("err", str(problem))
-            good = False
-    good = leave_noted(vip) and good
-    if good:
-        forget_note(vip)
-    return finished(vip, good, "the rules")
-
-
 def leave_noted(vip):
     """Undo join_group() on the noted interface, whatever it is called now; False where that failed."""
     nic = addresses.name_of(vip.note.index) if vip.note else ""
@@ -254,22 +320,11 @@ def stray_mac(vip):
     try:
         for held in addresses.address_places(vip.family, vip.ip):
             brd = vip.params["broadcast"] or held.brd
-            digest = digest_of(vip.ip, held.prefix,
-                                                    brd if vip.family == "inet" else "")
-            mac = vip.params["mac"].replace("-", ":")
-            return (held.nic,
-                    mac or derived_mac(digest, vip.family))
+            digest = digest_of(vip.ip, held.prefix, brd if vip.family == "inet" else "")
+            return held.nic, vip.mac or derived_mac(digest, vip.family)
     except Unreadable:
-        pass            # stop_address() looks as well, and says so
+        pass            # stop looks for the address as well, and says so
     return ()
-
-
-def finished(vip, good, what):
-    """The exit code of a stop that removed `what`."""
-    if good:
-        return OCF_SUCCESS
-    ocf_exit_reason("Unable to remove %s of Cluster IP %s from the firewall" % (what, vip.ip))
-    return OCF_ERR_GENERIC
 
 
 def log_missing(vip, status):

@@ -9,12 +9,13 @@ source address alone; it brings connection tracking along, and sets the packet t
 from .. import commands
 from ..addresses import Unreadable
 from ..changes import ocf_run
-from ..ocf import OCF_ERR_GENERIC, OcfExit, env, ocf_exit_reason, ocf_is_decimal, ocf_log
+from ..ocf import env, ocf_is_decimal, ocf_log
 from .params import MATCH_LIMIT, TABLES
-from .share import Share, configured_share, is_joined, join_group, leave_group, matches, parse_seed
+from .share import Share, change_group, configured_share, is_joined, leave_group, parse_seed
 from .target import after, change, rule_words
 
 BEFORE_ADDRESS = False      # the address goes first, or this node would answer for all others
+REFUSED = "iptables, arptables or ip refused"
 
 
 def iptables(vip):
@@ -139,6 +140,11 @@ def read(vip):
     return Rules(listed.out, arp.out, vip.ip)
 
 
+def wanted_share(vip, found, brd):
+    """The Share that the parameters ask for."""
+    return configured_share(vip, found, brd)
+
+
 def look(vip):
     """The Share that iptables and arptables hold, None without one; raises Unreadable."""
     if vip.family != "inet":
@@ -151,37 +157,25 @@ def look(vip):
     return share
 
 
+look_closely = look
+
+
 # --- changes ---------------------------------------------------------------------------------
 
 
-def take(vip, undo):
-    """Hold the VIP's bucket, with whatever else that needs; exits 1 where a program refuses."""
-    found = look(vip)
-    share = configured_share(vip, found)
-    vip.mac = share.mac
-    same = found and found.complete and matches(found, vip)
-    if same and vip.bucket in found.buckets:
-        return
-    if not same and vip.params["clusterip_hash"] != "sourceip":
-        ocf_log("warn", "clusterip_hash [%s]: the iptables backend hashes the source address alone"
-                % vip.params["clusterip_hash"])
-    if found is None:
-        undo.append(lambda: remove(vip, share))
-    elif vip.bucket not in found.buckets:
-        undo.append(lambda: release(vip, look(vip)))
-    if found and found.mac and (found.mac != share.mac or found.nic != share.nic):
-        leave_group(found.nic, found.mac)
-    good = (is_joined(share.nic, share.mac) or join_group(share.nic, share.mac)) and (
-        add_bucket(vip, share, vip.bucket) if same else make_chain(vip, share))
-    if not good:
-        ocf_exit_reason("Cluster IP: bucket %d of %s cannot be taken: iptables, arptables or ip "
-                        "refused; the log has the message" % (vip.bucket, vip.ip))
-        raise OcfExit(OCF_ERR_GENERIC)
+def add_bucket(vip, share):
+    """Add the rule of the VIP's bucket, before the final drop; whether that worked."""
+    return change(iptables(vip) + ["-I", chain_name(vip.ip), "1"]
+                  + match_words(share, vip.bucket)) == 0
 
 
-def add_bucket(vip, share, number):
-    """Add a bucket's rule before the final drop; whether that worked."""
-    return change(iptables(vip) + ["-I", chain_name(vip.ip), "1"] + match_words(share, number)) == 0
+def set_up(vip, share, found):
+    """Make or mend all that belongs to the address, with the VIP's bucket; whether that worked."""
+    asked = vip.params["clusterip_hash"]
+    if asked != "sourceip":
+        ocf_log("warn", f"clusterip_hash [{asked}]: the iptables backend hashes the source address "
+                "alone")
+    return change_group(found, share) and make_chain(vip, share)
 
 
 def make_chain(vip, share):

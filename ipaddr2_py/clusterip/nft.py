@@ -9,16 +9,17 @@ settings make is for nft_rules.py to tell.
 """
 
 from .. import changes, commands
-from ..addresses import Unreadable, address_bytes
+from ..addresses import Unreadable, address_bytes, mac_bytes, mac_text
 from ..changes import ocf_run
 from ..children import RUN
-from ..ocf import OCF_ERR_GENERIC, OcfExit, ocf_exit_reason, ocf_is_decimal, ocf_log
+from ..ocf import ocf_is_decimal, ocf_log
 from ..place import table_name
 from .nft_rules import as_written, bucket_number, parse_rules
-from .share import (Share, checksum_makeup, configured_share, is_joined, join_group, leave_group,
-                    mac_octets, matches, parse_seed)
+from .share import (Share, change_group, checksum_makeup, configured_share, is_joined, leave_group,
+                    parse_seed)
 
 BEFORE_ADDRESS = False      # the address goes first, or this node would answer for all others
+REFUSED = "nft or ip refused"
 FAMILY = {"inet": "ip", "inet6": "ip6"}
 PORTS = {"sourceip": "", "sourceip-sourceport": " . th sport",
          "sourceip-sourceport-destport": " . th sport . th dport"}
@@ -84,7 +85,7 @@ def neighbour_discovery(vip, share, settings):
     first option 192, its MAC 208.  nft cannot mend the checksum here, so reserved bits, which
     receivers have to ignore, make up for the change.
     """
-    own, mac = mac_octets(share.own), mac_octets(share.mac)
+    own, mac = mac_bytes(share.own), mac_bytes(share.mac)
     change = "%s @th,208,48 set 0x%s @th,48,16 set 0x%04x" % (
         own.hex(), mac.hex(), checksum_makeup(own, mac))
     start = 'oifname "%s" icmpv6 type ' % share.nic
@@ -147,7 +148,7 @@ def parse_settings(comment):
     if len(words) != 7 or words[0] != "IPaddr2":
         return Share()
     nic, mac, own, mode, total, seed = words[1:]
-    if mac_octets(mac) is None or own != "-" and mac_octets(own) is None or mode not in PORTS or \
+    if mac_bytes(mac) is None or own != "-" and mac_bytes(own) is None or mode not in PORTS or \
             not ocf_is_decimal(total) or int(total) < 2 or parse_seed(seed) is None:
         return Share()
     return Share(nic, mac, mode, int(total), parse_seed(seed), "" if own == "-" else own)
@@ -193,47 +194,37 @@ def look(vip):
     return share
 
 
+look_closely = look
+
+
 def own_mac(nic):
     """The interface's own MAC; zeros where it has none."""
     from ..announce import packets
     try:
-        return packets.mac_text(packets.hardware_address(nic))
+        return mac_text(packets.hardware_address(nic))
     except packets.PacketError:
-        return packets.mac_text(bytes(6))
+        return mac_text(bytes(6))
 
 
 # --- changes ---------------------------------------------------------------------------------
 
 
-def take(vip, undo):
-    """Hold the VIP's bucket, with whatever else that needs; exits 1 where nft refuses."""
-    found = look(vip)
-    share = configured_share(vip, found)
+def wanted_share(vip, found, brd):
+    """The Share that the parameters ask for; for IPv6 with the interface's own MAC."""
+    share = configured_share(vip, found, brd)
     share.own = own_mac(vip.nic) if vip.family == "inet6" else ""
-    vip.mac = share.mac
-    if found is None:
-        undo.append(lambda: remove(vip, share))
-    elif vip.bucket not in found.buckets:
-        undo.append(lambda: release(vip, look(vip)))
-    same = found and found.complete and matches(found, vip)
-    if found and found.mac and not (same or found.mac == share.mac and found.nic == share.nic):
-        leave_group(found.nic, found.mac)
-    if not is_joined(share.nic, share.mac) and not join_group(share.nic, share.mac):
-        failed(vip, "ip maddress refused to join %s on %s" % (share.mac, share.nic))
-    if same and vip.bucket not in found.buckets:
-        rules = bucket_rules(vip, share, vip.bucket)
-        done = ocf_run(["nft", "; ".join(commands_for(vip, "insert", rules))]) == 0
-    else:
-        done = same or make_tables(vip, share, found)
-    if not done:
-        failed(vip, "nft refused the rules")
+    return share
 
 
-def failed(vip, what):
-    """Exit 1 as Cluster IP cannot be set up."""
-    ocf_exit_reason("Cluster IP: bucket %d of %s cannot be taken: %s; the log has its message"
-                    % (vip.bucket, vip.ip, what))
-    raise OcfExit(OCF_ERR_GENERIC)
+def add_bucket(vip, share):
+    """Add the rules of the VIP's bucket; whether nft took them."""
+    rules = bucket_rules(vip, share, vip.bucket)
+    return ocf_run(["nft", "; ".join(commands_for(vip, "insert", rules))]) == 0
+
+
+def set_up(vip, share, found):
+    """Make or mend all that belongs to the address, with the VIP's bucket; whether that worked."""
+    return change_group(found, share) and make_tables(vip, share, found)
 
 
 def make_tables(vip, share, found):

@@ -6,9 +6,8 @@ names or without, and bytes at an offset by the field that is there.  So rules a
 word and by value; in those that name bytes by their offset, only what each nft prints counts.
 """
 
-from ..addresses import address_bytes
+from ..addresses import HEX_DIGITS, address_bytes, mac_bytes
 from ..ocf import ocf_is_decimal
-from .share import HEX_DIGITS, mac_octets
 
 #: What `nft -n` prints as numbers, as the rules are written (meta pkttype, l4proto, ct state).
 NAMES = {"host": 0, "tcp": 6, "udp": 17, "dccp": 33, "sctp": 132, "udplite": 136, "new": 8}
@@ -117,5 +116,5 @@ def value(word):
         return int(word)
     if word[:2] == "0x" and 2 < len(word) < 40 and all(one in HEX_DIGITS for one in word[2:]):
         return int(word, 16)
-    packed = (mac_octets(word) or address_bytes(word, "inet6")) if ":" in word else None
+    packed = (mac_bytes(word) or address_bytes(word, "inet6")) if ":" in word else None
     return NAMES.get(word, word) if packed is None else int.from_bytes(packed, "big")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The checks of Cluster IP's parameters; a wrong one ends the action with 6 and a reason."""
 
+from ..addresses import mac_bytes
 from ..ocf import OCF_ERR_CONFIGURED, OcfExit, ocf_exit_reason
-from .share import configured_share, mac_octets, parse_seed
+from .share import parse_seed
 
 HASHES = ("sourceip", "sourceip-sourceport", "sourceip-sourceport-destport")
 FIREWALLS = ("clusterip", "nft", "iptables")        # in auto's order
@@ -20,7 +21,7 @@ def refuse(name, value, why):
 
 
 def check_params(vip):
-    """Exit 6 where a parameter of Cluster IP is wrong; settles what sharing implies for others."""
+    """Exit 6 where a parameter of Cluster IP is wrong."""
     values = vip.params
     firewall = values["clusterip_firewall"]
     if firewall not in FIREWALLS + ("auto",):
@@ -40,7 +41,6 @@ def check_params(vip):
         refuse("nic", vip.nic, "has a character that no rule of a firewall can hold")
     check_iptables(vip)
     check_mac(vip)
-    settle(vip)
 
 
 def check_mac(vip):
@@ -48,7 +48,7 @@ def check_mac(vip):
     mac = vip.params["mac"]
     if not mac:
         return
-    octets = mac_octets(mac)
+    octets = mac_bytes(mac)
     if octets is None or not octets[0] & 1:
         refuse("mac", mac, "is not a multicast hardware address: six octets, the first one odd, "
                "such as 01:00:5e:00:01:02")
@@ -80,17 +80,3 @@ def check_iptables(vip):
                "can do more" % MATCH_LIMIT)
     if vip.buckets >= HASH_LIMIT:
         refuse("clone_max", vip.buckets, "is more than a 32-bit hash can part")
-
-
-def settle(vip):
-    """The MAC that a start is going to announce, and what IPv6 needs where others hold the address.
-
-    Duplicate address detection would find them; send_ua would tell the interface's own MAC; and
-    the node's other instances would wait while it does so in the foreground.
-    """
-    vip.mac = vip.params["mac"].replace("-", ":")
-    if vip.action == "start" and not vip.mac:
-        vip.mac = configured_share(vip).mac
-    if vip.family == "inet6":
-        vip.params.update(nodad="true", arp_sender="builtin",
-                          arp_bg=vip.params["arp_bg"] or "true")

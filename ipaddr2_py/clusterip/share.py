@@ -7,14 +7,14 @@ What the three backends have in common.  On the monitor's path: posix and small 
 import posix
 
 from .. import addresses
+from ..addresses import HEX_DIGITS
 from ..changes import ocf_run
 from ..commands import split
-from ..findif import find_broadcast
 from ..ocf import ocf_is_decimal, ocf_log
+from ..vip import broadcast
 
 MULTICAST_LIST = "/proc/net/dev_mcast"
 SEED_LIMIT = 2 ** 32
-HEX_DIGITS = "0123456789abcdefABCDEF"
 
 
 class Share:
@@ -38,19 +38,19 @@ class Share:
         self.complete = True
 
 
-def configured_share(vip, found=None):
+def configured_share(vip, found=None, brd=None):
     """The Share that the parameters ask for; MAC and seed that nobody set stay as they were found.
 
     They are derived from prefix and broadcast address as well, which may have changed since: the
-    other nodes go by what they were.
+    other nodes go by what they were.  brd is the broadcast address where that is known.
     """
-    mac, seed = vip.params["mac"].replace("-", ":"), parse_seed(vip.params["clusterip_hash_seed"])
+    mac, seed = vip.mac, parse_seed(vip.params["clusterip_hash_seed"])
     if found and not mac:
         mac = found.mac
     if found and seed is None and found.seed >= 0:
         seed = found.seed
     if not mac or seed is None:
-        digest = address_md5(vip)
+        digest = address_md5(vip, brd)
         mac = mac or derived_mac(digest, vip.family)
         seed = int(digest[:8], 16) if seed is None else seed
     return Share(vip.nic, mac, vip.params["clusterip_hash"], vip.buckets, seed)
@@ -59,7 +59,7 @@ def configured_share(vip, found=None):
 def matches(found, vip):
     """Whether a found Share is of these parameters; what is unknown or derived counts as right."""
     seed = parse_seed(vip.params["clusterip_hash_seed"])
-    mac = vip.params["mac"].replace("-", ":").lower()
+    mac = vip.mac.lower()
     return ((not found.nic or found.nic == vip.nic)
             and (not found.hash or found.hash == vip.params["clusterip_hash"])
             and (not found.total or found.total == vip.buckets)
@@ -67,20 +67,19 @@ def matches(found, vip):
             and (seed is None or found.seed < 0 or found.seed == seed))
 
 
-def address_md5(vip):
+def address_md5(vip, brd=None):
     """The md5 (32 hex digits) of "IP PREFIX BROADCAST", from which MAC and seed are taken.
 
     The broadcast address is the parameter as it was given, or else the one the address gets; where
     there is none, IPv6 always, the text ends behind the prefix: all as the shell agent has it.
     """
-    brd = vip.params["broadcast"] or vip.brd
-    if vip.family == "inet" and not brd and vip.nic:
-        brd = find_broadcast(vip.nic, vip.ip, vip.src, vip.prefix)
+    if brd is None:
+        brd = broadcast(vip) if vip.nic else vip.params["broadcast"]
     return digest_of(vip.ip, vip.prefix, brd if vip.family == "inet" else "")
 
 
 def digest_of(ip, prefix, brd):
-    """derived() of the three texts themselves."""
+    """The md5 (32 hex digits) of these three."""
     text = " ".join([ip, str(prefix), *brd.split()]) + "\n"
     try:
         from _md5 import md5  # type: ignore[import-not-found]
@@ -97,15 +96,6 @@ def derived_mac(digest, family):
     elif digits[1] in "02468ace":
         digits = digits[0] + "1" + digits[2:]
     return ":".join(digits[place:place + 2] for place in range(0, 12, 2))
-
-
-def mac_octets(text):
-    """The six octets of a MAC such as 01:00:5e:00:01:02 (or with dashes); None for other texts."""
-    words = text.replace("-", ":").split(":")
-    if [len(word) for word in words] != [2] * 6 or \
-            not all(digit in HEX_DIGITS for digit in "".join(words)):
-        return None
-    return bytes.fromhex("".join(words))
 
 
 def parse_seed(text):
@@ -179,6 +169,14 @@ def join_group(nic, mac):
     argv = addresses.ip_command() + ["maddress", "add", mac.lower(), "dev", nic]
     ocf_log("info", " ".join(argv))
     return ocf_run(argv) == 0
+
+
+def change_group(found, share):
+    """Have the interface of a Share receive its MAC, and no longer that of another one that was
+    found; whether that worked."""
+    if found and found.mac and (found.mac.lower(), found.nic) != (share.mac.lower(), share.nic):
+        leave_group(found.nic, found.mac)
+    return is_joined(share.nic, share.mac) or join_group(share.nic, share.mac)
 
 
 def leave_group(nic, mac):

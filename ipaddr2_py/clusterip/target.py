@@ -10,11 +10,12 @@ import posix
 from .. import children, commands
 from ..changes import files, ocf_run
 from ..children import RUN
-from ..ocf import (OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
-                   ocf_log)
+from ..ocf import env, have_binary, ocf_is_decimal, ocf_log
 from .share import Share, configured_share, matches
 
 BEFORE_ADDRESS = True       # the shell agent's order
+REFUSED = ("iptables or the kernel refused (the target CLUSTERIP wants Linux before 6.3, "
+           "iptables-legacy, and 16 buckets at most)")
 FOLDER = "/proc/net/ipt_CLUSTERIP"
 BUSY = 4                    # exit status of iptables while another one has its lock
 
@@ -133,32 +134,37 @@ def change(argv):
 # --- the verbs -------------------------------------------------------------------------------
 
 
-def take(vip, undo):
-    """Hold the VIP's bucket; exits 1 where iptables or the kernel refuses."""
+def look_closely(vip):
+    """The Share with the settings of its first rule, None without."""
     found = look(vip)
     rules = list_rules(vip) if found else []
-    old = described(rules[0]) if rules else None
+    if rules:
+        settings = described(rules[0])
+        settings.buckets = found.buckets
+        return settings
+    return found
+
+
+def wanted_share(vip, found, brd):
+    """The Share that the parameters ask for."""
+    if found and not matches(found, vip):
+        found = None            # it is made anew, with a MAC of its own
+    return configured_share(vip, found, brd)
+
+
+def set_up(vip, share, found):
+    """Make the rule, anew where it has other settings; whether that worked."""
     others = set()
-    if old and not matches(old, vip):
-        ocf_log("info", "Cluster IP: the rule of %s has other settings, it is made anew" % vip.ip)
-        others = {number for number in found.buckets if number <= vip.buckets} - {vip.bucket}
-        delete_rules(rules)
-        found = old = None
-    share = configured_share(vip, old)
-    vip.mac = share.mac
-    if found and vip.bucket in found.buckets:
-        return
     if found:
-        undo.append(lambda: release(vip, look(vip)))
-        good = write_bucket(vip, "+", vip.bucket)
-    else:
-        undo.append(lambda: remove(vip, look(vip)))
-        good = add_rule(vip, share) and all([write_bucket(vip, "+", one) for one in others])
-    if not good:
-        ocf_exit_reason("Cluster IP: bucket %d of %s cannot be taken: iptables or the kernel "
-                        "refused; the target CLUSTERIP wants Linux before 6.3, iptables-legacy, "
-                        "and 16 buckets at most" % (vip.bucket, vip.ip))
-        raise OcfExit(OCF_ERR_GENERIC)
+        ocf_log("info", f"Cluster IP: the rule of {vip.ip} has other settings, it is made anew")
+        others = {number for number in found.buckets if number <= vip.buckets} - {vip.bucket}
+        delete_rules(list_rules(vip))
+    return add_rule(vip, share) and all([write_bucket(vip, "+", one) for one in others])
+
+
+def add_bucket(vip, _share):
+    """Add the VIP's bucket to the rule; whether the kernel took it."""
+    return write_bucket(vip, "+", vip.bucket)
 
 
 def add_rule(vip, share):
@@ -205,11 +211,12 @@ def release(vip, found):
     return not found or vip.bucket not in found.buckets or write_bucket(vip, "-", vip.bucket)
 
 
-def remove(vip, found):
+def remove(vip, _share):
     """Let go of the bucket and delete every rule of the address; whether that worked.
 
     The kernel forgets the multicast MAC along with the last rule.
     """
+    found = look(vip)
     if not found:
         return True
     release(vip, found)
