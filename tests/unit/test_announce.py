@@ -5,7 +5,7 @@ import posix
 
 import pytest
 
-from ipaddr2_py import children, commands
+from ipaddr2_py import children, clusterip, commands
 from ipaddr2_py.announce import dad, lookout, packets, sender as announce
 from tests.unit.scenes import DAD6, LINK, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
 
@@ -24,21 +24,23 @@ IP6 = "2001:db8::e"
     ("libnet_arping", "", "arping -U -c 7 -i eth0 -S 192.0.2.10 192.0.2.10"),
     ("libnet_arping", "-q", "arping -q -U -c 7 -i eth0 -S 192.0.2.10 192.0.2.10"),
     ("ipoibarping", "-A", "ipoibarping -q -c 7 -U -I eth0 192.0.2.10"),
-    ("builtin", "-A", ""),
+    ("builtin", "-A", "ANNOUNCE -c 7 -i 200 -A eth0 192.0.2.10"),
 ])
 def test_words_of_each_sender(fp, make_vip, scene, sender, options, words):
     fp.install("ipoibarping")
     vip = make_vip(arp_sender=sender, send_arp_opts=options)
-    program, argv = announce.choose_sender(vip, "7")
+    assert announce.choose_sender(vip) == sender
     expected = words.replace("HA", str(fp.folder)).replace("PID", str(scene.pid_file()))
-    assert (program, " ".join(argv)) == (sender, expected)
+    expected = expected.replace("ANNOUNCE", announce.builtin_path())
+    assert " ".join(announce.build_arp_sender_cmd(vip, sender, "7")) == expected
 
 
 @pytest.mark.parametrize("sender", ["", "send_arp", "iputils_arping", "ipoibarping"])
 def test_ipv6_is_announced_by_send_ua(fp, make_vip, sender):
     vip = make_vip(ip=IP6, prefix=64, arp_interval="9", send_arp_opts="-A", arp_sender=sender)
-    assert announce.choose_sender(vip, "2") == (
-        "send_ua", ["%s/send_ua" % fp.folder, "-i", "9", "-c", "2", IP6, "64", "eth0"])
+    assert announce.choose_sender(vip) == "send_ua"
+    assert announce.build_arp_sender_cmd(vip, "send_ua", "2") == [
+        "%s/send_ua" % fp.folder, "-i", "9", "-c", "2", IP6, "64", "eth0"]
 
 
 @pytest.mark.parametrize("given, prefix, missing", [
@@ -50,7 +52,7 @@ def test_the_built_in_sender_where_there_is_none(fp, make_vip, captured, given, 
         (fp.folder / missing).unlink()
     if not given:
         fp.query(LINK, captured("link-eth0-long"))
-    assert announce.choose_sender(make_vip(prefix=prefix, **given), "5") == ("builtin", [])
+    assert announce.choose_sender(make_vip(prefix=prefix, **given)) == "builtin"
 
 
 @pytest.mark.parametrize("installed, program", [(True, "ipoibarping"), (False, "send_arp")])
@@ -58,7 +60,7 @@ def test_infiniband(fp, make_vip, captured, tmp_path, installed, program):
     if installed:
         fp.install("ipoibarping")
     fp.query(LINK, captured("link-infiniband"))
-    assert announce.choose_sender(make_vip(), "5")[0] == program
+    assert announce.choose_sender(make_vip()) == program
     assert ("WARNING" in (tmp_path / "log").read_text()) if not installed else True
 
 
@@ -143,11 +145,11 @@ def test_a_sender_that_is_missing(fp, agent, sender):
 
 def test_the_pid_file_while_a_sender_runs(fp, make_vip, scene, monkeypatch):
     fp.query("arping -U -c 5 -I eth0 192.0.2.10")
-    sending = announce.Sending(make_vip(arp_sender="iputils_arping"), "5", "info")
+    burst = announce.Burst(make_vip(arp_sender="iputils_arping"), "5", "info")
     real, seen = commands.query_end, []
     monkeypatch.setattr(commands, "query_end",
                         lambda started: seen.append(scene.pid_file().read_text()) or real(started))
-    assert announce.run_sender(sending) == 0
+    assert announce.log_arp_sender(burst) == 0
     assert seen == ["%d\n" % (2 ** 22)]
     assert not scene.pid_file().exists()
 
@@ -262,7 +264,7 @@ def test_no_second_round_where_it_cannot_be_told_in_the_end(fp, agent, scene, cl
 def test_a_look(fp, make_vip, captured, clock, text, rc, gone):
     """Where `ip` does not say, the address is taken to be here."""
     fp.query(SHOW4, captured(text), rc=rc)
-    watch = lookout.Lookout(make_vip())
+    watch = lookout.Lookout(make_vip(), 2)
     assert not watch.is_over(), "it was here a moment ago"
     clock.now += 1
     assert watch.is_over() is gone and watch.gone is gone
@@ -271,7 +273,7 @@ def test_a_look(fp, make_vip, captured, clock, text, rc, gone):
 
 def test_on_another_interface_it_is_not_here(fp, make_vip, captured):
     fp.query(SHOW4, captured("addr-inet-to-10"))
-    assert not lookout.is_here(make_vip(nic="eth1"))
+    assert not lookout.find(make_vip(nic="eth1"), 3)
 
 
 @pytest.mark.parametrize("index, name, here", [
@@ -281,9 +283,7 @@ def test_the_number_of_the_interface_counts_where_it_is_known(fp, make_vip, capt
                                                               here):
     """It may be renamed meanwhile, and another one get its name."""
     fp.query(SHOW4, captured("addr-inet-to-10").replace("eth0", name))
-    made = make_vip()
-    made.index = index
-    assert lookout.is_here(made) is here
+    assert bool(lookout.find(make_vip(), index)) is here
 
 
 @pytest.mark.parametrize("seconds, limit, over, took", [
@@ -291,7 +291,7 @@ def test_the_number_of_the_interface_counts_where_it_is_known(fp, make_vip, capt
 def test_a_pause(make_vip, clock, looks, seconds, limit, over, took):
     looks(int(took))
     children.set_deadline(limit)
-    watch, begin = lookout.Lookout(make_vip()), clock.now
+    watch, begin = lookout.Lookout(make_vip(), 2), clock.now
     assert watch.pause(seconds) is over and not watch.gone
     assert clock.now - begin == pytest.approx(took)
 
@@ -312,9 +312,9 @@ def test_a_program_is_ended_when_the_address_has_gone(fp, make_vip, looks, clock
         return real(started, seconds)
 
     monkeypatch.setattr(commands, "query_end", query_end)
-    sending = announce.Sending(make_vip(arp_sender="iputils_arping"), "5", "info")
+    burst = announce.Burst(make_vip(arp_sender="iputils_arping"), "5", "info")
     children.set_deadline(60)
-    assert announce.run_sender(sending) == 1
+    assert announce.log_arp_sender(burst) == 1
     assert ended[-1] == 0
     log = (tmp_path / "log").read_text()
     assert "INFO: 192.0.2.10/25 on eth0 has gone" in log and "ERROR" not in log
@@ -330,9 +330,9 @@ def test_rounds_of_the_built_in_sender(make_vip, built_in, clock, scene, given, 
                                        mode):
     vip = make_vip(arp_sender="builtin", send_arp_opts=options, arp_interval="100", arp_bg="no",
                    arp_count=count, **given)
-    sending = announce.prepare(vip)
+    burst = announce.start_burst(vip)
     begin = clock.now
-    assert announce.announce(sending, "") == 0 and not sending.lookout.gone
+    assert announce.send(burst, "") == 0 and not burst.lookout.gone
     assert built_in.made == [[("eth0", vip.ip, mode, None), int(count), "closed"]]
     assert clock.now - begin == pytest.approx((int(count) - 1) * 0.1)
     assert not scene.pid_file(vip.ip).exists()
@@ -342,8 +342,8 @@ def test_a_round_of_the_built_in_sender_goes_out_before_the_agent_goes_on(make_v
                                                                           monkeypatch):
     left = []
     monkeypatch.setattr(commands, "detach", left.append)
-    sending = announce.prepare(make_vip(arp_sender="builtin", arp_count="3"))
-    assert announce.announce(sending, "") == 0
+    burst = announce.start_burst(make_vip(arp_sender="builtin", arp_count="3"))
+    assert announce.send(burst, "") == 0
     assert built_in.made[0][1:] == [1] and len(left) == 1
     left[0]()
     assert built_in.made[0][1:] == [3, "closed"]
@@ -356,7 +356,7 @@ def test_the_built_in_sender_ends_with_the_address(make_vip, built_in, clock, lo
     vip = make_vip(arp_sender="builtin", arp_bg="no", arp_count="1000", arp_interval=interval)
     children.set_deadline(1000)
     begin = clock.now
-    assert announce.announce(announce.prepare(vip), "") == 1
+    assert announce.send(announce.start_burst(vip), "") == 1
     assert clock.now - begin == pytest.approx(ends)
     assert built_in.made[0][1:] == [rounds, "closed"]
     log = (tmp_path / "log").read_text()
@@ -368,7 +368,7 @@ def test_the_built_in_sender_ends_at_the_time_limit(make_vip, built_in, clock, l
     looks(2)
     vip = make_vip(arp_sender="builtin", arp_bg="no", arp_count="1000", arp_interval="1000")
     children.set_deadline(2.5)
-    assert announce.announce(announce.prepare(vip), "") == 1
+    assert announce.send(announce.start_burst(vip), "") == 1
     assert built_in.made[0][1:] == [3, "closed"]
     assert "INFO: ended at the time limit" in (tmp_path / "log").read_text()
 
@@ -379,9 +379,9 @@ def test_the_built_in_sender_ends_at_the_time_limit(make_vip, built_in, clock, l
     (str(2 ** 63 - 1), str(2 ** 63 - 1), 1000000)])
 def test_how_long_a_burst_may_take(make_vip, count, interval, seconds):
     vip = make_vip(arp_interval=interval, arp_sender="send_arp")
-    sending = announce.Sending(vip, count, "info")
-    assert sending.longest() == seconds
-    assert count in sending.argv and interval in sending.argv, "as the user gave them"
+    burst = announce.Burst(vip, count, "info")
+    assert burst.longest() == seconds
+    assert count in burst.argv() and interval in burst.argv(), "as the user gave them"
 
 
 @pytest.mark.parametrize("text, value", [("7", 7), ("0000007", 7), ("0", 0), ("10000000", 10000000),
@@ -482,8 +482,8 @@ def test_a_substitute_that_fails_fails_no_start(fp, agent, scene, clock, built_i
 
 
 def test_the_command_that_is_logged_can_be_pasted(make_vip, clock, tmp_path):
-    sending = announce.prepare(make_vip(arp_sender="builtin", send_arp_opts="-A"))
-    argv = sending.told().split()
+    burst = announce.start_burst(make_vip(arp_sender="builtin", send_arp_opts="-A"))
+    argv = burst.argv()
     assert posix.access(argv[0], posix.X_OK) and argv[0].endswith("/bin/announce")
     assert argv[1:] == ["-c", "5", "-i", "200", "-A", "eth0", "192.0.2.10"]
 
@@ -491,37 +491,31 @@ def test_the_command_that_is_logged_can_be_pasted(make_vip, clock, tmp_path):
 def test_the_command_that_is_logged_has_numbers(make_vip):
     """As bin/announce takes them, whatever the parameters hold."""
     vip = make_vip(arp_sender="builtin", arp_interval="9" * 19, arp_count="0000003")
-    assert announce.prepare(vip).told().split()[1:5] == ["-c", "3", "-i", "1000000000"]
+    assert announce.start_burst(vip).argv()[1:5] == ["-c", "3", "-i", "1000000000"]
 
 
-@pytest.mark.parametrize("sender, mac", [("send_arp", "auto"), ("builtin", "")])
-def test_without_sharing_the_interfaces_own_address_is_announced(make_vip, built_in, clock, sender,
-                                                                 mac):
-    """Whatever mac= says: neighbours would send to nobody."""
+@pytest.mark.parametrize("sender", ["send_arp", "builtin"])
+@pytest.mark.parametrize("mac", ["", "01:00:5e:7f:00:01"])
+def test_which_hardware_address_is_announced(make_vip, built_in, clock, sender, mac):
+    """That of a shared address, else the interface's own, whatever mac= says: neighbours would send
+    to nobody."""
     vip = make_vip(arp_sender=sender, mac="02:00:00:00:00:99", arp_bg="no", arp_count="1")
-    assert announce.announced_mac(vip) is None
-    sending = announce.prepare(vip)
-    assert "99" not in sending.told()
-    if sender == "builtin":
-        announce.announce(sending, "")
-        assert built_in.made[0][0] == ("eth0", "192.0.2.10", "both", None)
-    else:
-        assert sending.argv[-3] == mac
+    burst = announce.start_burst(vip)
+    burst.mac = mac
+    if sender == "send_arp":
+        assert burst.argv()[-3] == (mac.replace(":", "") or "auto")
+        return
+    announce.send(burst, "")
+    assert built_in.made[0][0] == ("eth0", "192.0.2.10", "both", mac or None)
+    assert burst.argv()[5:] == (["--mac", mac] if mac else []) + ["eth0", "192.0.2.10"]
 
 
-@pytest.mark.parametrize("sender, mac", [("send_arp", "01005e7f0001"), ("builtin", "")])
-def test_a_shared_address_is_announced_with_its_own(make_vip, built_in, clock, sender, mac):
-    vip = make_vip(arp_sender=sender, mac="01:00:5e:7f:00:01", arp_bg="no", arp_count="1")
-    vip.bucket = 1
-    sending = announce.prepare(vip)
-    if sender == "builtin":
-        announce.announce(sending, "")
-        assert built_in.made[0][0] == ("eth0", "192.0.2.10", "both", "01:00:5e:7f:00:01")
-    else:
-        assert sending.argv[-3] == mac
-
-
-def test_the_command_of_a_cluster_ip_names_its_hardware_address(make_vip, clock, tmp_path):
-    vip = make_vip(arp_sender="builtin", mac="01:00:5e:7f:00:01")
-    vip.bucket = 1
-    assert " --mac 01:00:5e:7f:00:01 eth0 192.0.2.10" in announce.prepare(vip).told()
+@pytest.mark.parametrize("bucket, mac", [(0, ""), (1, "01:00:5e:7f:00:01")])
+def test_which_hardware_address_a_refresh_announces(make_vip, monkeypatch, bucket, mac):
+    sent = []
+    monkeypatch.setattr(announce, "send", lambda burst, _after: sent.append(burst.mac))
+    monkeypatch.setattr(clusterip, "in_use", lambda _vip: ("nft", "01:00:5e:7f:00:01"))
+    vip = make_vip(arp_sender="builtin", mac="02:00:00:00:00:99", arp_count_refresh="1")
+    vip.bucket = bucket
+    announce.refresh(vip)
+    assert sent == [mac]

@@ -11,8 +11,9 @@ import threading
 
 import pytest
 
-from ipaddr2_py import children, clusterip, ocf, place
+from ipaddr2_py import addresses, children, clusterip, ocf, place
 from ipaddr2_py.actions import start, stop
+from ipaddr2_py.addresses import Address
 from ipaddr2_py.announce import packets
 from ipaddr2_py.changes import files
 from ipaddr2_py.clusterip import (iptables as clusterip_iptables, nft as clusterip_nft,
@@ -40,9 +41,10 @@ def programs(fp, *names):
 def shared(make_vip):
     """A function that gives the Vip of bucket 1 of 3 on eth0, for changes of parameters."""
     def make(ip=VIP4, bucket=1, buckets=3, **given):
+        if ":" not in ip:
+            given.setdefault("broadcast", "192.0.2.255")
         made = make_vip(ip=ip, prefix=64 if ":" in ip else 24, **given)
         made.bucket, made.buckets = bucket, buckets
-        made.brd = "" if ":" in ip else "192.0.2.255"
         return made
 
     return make
@@ -105,7 +107,7 @@ def test_seed(text, value):
     ("01005e000102", False), ("", False), ("01:00:5e:00:01: 2", False),
     ("01:00:5e:00:01:  ", False), ("01:00:5e:00:01:+2", False)])
 def test_mac_octets(text, good):
-    assert (clusterip_share.mac_octets(text) is not None) is good
+    assert (addresses.mac_bytes(text) is not None) is good
 
 
 def test_checksum_stays_right():
@@ -382,16 +384,8 @@ def test_what_is_not_known_fits(shared, given):
 def test_good_settings(shared, given):
     vip = shared(**given)
     clusterip_params.check_params(vip)
-    assert vip.mac == given.get("mac", MAC6 if "ip" in given else MAC4).replace("-", ":")
-
-
-@pytest.mark.parametrize("action", ["monitor", "status", "stop", "validate-all"])
-def test_only_a_start_derives_the_mac(shared, action):
-    """Others go by what is found; the address may have got another prefix since."""
-    vip = shared()
-    vip.action = action
-    clusterip_params.check_params(vip)
-    assert vip.mac == ""
+    assert clusterip_share.configured_share(vip).mac == \
+        given.get("mac", MAC6 if "ip" in given else MAC4).replace("-", ":")
 
 
 @pytest.mark.parametrize("table", ["mangle", "filter", "security"])
@@ -487,6 +481,25 @@ def test_long_list_of_groups(tmp_path, monkeypatch):
 
 # --- commands in order -----------------------------------------------------------------------
 
+
+def take(name, vip, undo=None):
+    """What a start has a backend do; what it announces then."""
+    vip.params["clusterip_firewall"] = name
+    brd = "" if vip.family == "inet6" else "192.0.2.255"
+    return clusterip.take(vip, [] if undo is None else undo, brd)
+
+
+def stop_rules(vip, remove_address=lambda: 0):
+    """What a stop does about the firewall; the address is removed in between."""
+    rules = clusterip.Rules(vip)
+    if rules.others_stay():
+        return rules.release()
+    rules.remove_before_address()
+    if remove_address():
+        return 1
+    return 0 if rules.remove_after_address() else rules.failure()
+
+
 LIST4 = ["nft -a -n list table ip ipaddr2-192.0.2.100".split(),
          "nft -a -n list table arp ipaddr2-192.0.2.100".split()]
 
@@ -508,15 +521,14 @@ def test_nft_next_bucket(fp, shared, joined):
     fp.run(["nft", rule("ports", " . th sport", 2) + "; " + rule("source", "", 2)])
     undo = []
     vip = shared(bucket=2)
-    clusterip_nft.take(vip, undo)
-    assert vip.mac == MAC4 and len(undo) == 1
+    assert take("nft", vip, undo) == ("nft", MAC4) and len(undo) == 1
 
 
 def test_nft_bucket_that_is_there(fp, shared, joined):
     programs(fp, "nft")
     listed(fp, data("nft-ip"), data("nft-arp"))
     undo = []
-    clusterip_nft.take(shared(bucket=3), undo)
+    take("nft", shared(bucket=3), undo)
     assert undo == []
 
 
@@ -530,7 +542,7 @@ def test_nft_first_bucket_and_its_undoing(fp, shared, joined):
     script = "; ".join(clusterip_nft.table_script(vip, share, {1}))
     fp.run(["nft", script])
     undo = []
-    clusterip_nft.take(vip, undo)
+    take("nft", vip, undo)
     joined.add(MAC4)
     fp.run(["nft", "add table ip ipaddr2-192.0.2.100; delete table ip ipaddr2-192.0.2.100; "
             "add table arp ipaddr2-192.0.2.100; delete table arp ipaddr2-192.0.2.100"])
@@ -549,7 +561,7 @@ def test_nft_without_tproxy(fp, shared, joined):
     assert first != second
     fp.run(["nft", first], out="Error: Could not process rule: No such file or directory", rc=1)
     fp.run(["nft", second])
-    clusterip_nft.take(vip, [])
+    take("nft", vip)
 
 
 def test_nft_that_refuses(fp, shared, joined, capfd):
@@ -559,7 +571,7 @@ def test_nft_that_refuses(fp, shared, joined, capfd):
     fp.run(["nft", "; ".join(clusterip_nft.table_script(vip, clusterip_share.configured_share(vip), {1}))],
            rc=1)
     with pytest.raises(ocf.OcfExit) as leaving:
-        clusterip_nft.take(vip, [])
+        take("nft", vip)
     assert leaving.value.rc == 1
     assert "bucket 1 of 192.0.2.100" in capfd.readouterr().err
 
@@ -570,7 +582,6 @@ def test_nft_served(fp, shared, joined, bucket, status):
     listed(fp, data("nft-ip"), data("nft-arp"))
     vip = shared(bucket=bucket, clusterip_firewall="nft")
     assert clusterip.served(vip) == status
-    assert vip.mac == MAC4
 
 
 def test_nft_served_without_the_mac_joined(fp, shared, joined):
@@ -596,7 +607,7 @@ def test_nft_stop_of_one_bucket(fp, shared, joined):
     fp.run(["nft", "delete rule ip ipaddr2-192.0.2.100 ports handle 15; "
             "delete rule ip ipaddr2-192.0.2.100 source handle 16"])
     vip = shared(clusterip_firewall="nft")
-    assert clusterip.stop(vip, None) == 0
+    assert stop_rules(vip) == 0
 
 
 def test_nft_stop_of_the_last_bucket(fp, shared, joined):
@@ -605,14 +616,14 @@ def test_nft_stop_of_the_last_bucket(fp, shared, joined):
     listed(fp, ip_text, data("nft-arp"))
     order = []
 
-    def stop_address(_vip):
+    def remove_address():
         order.append("address")
         fp.run(["nft", "add table ip ipaddr2-192.0.2.100; delete table ip ipaddr2-192.0.2.100; "
                 "add table arp ipaddr2-192.0.2.100; delete table arp ipaddr2-192.0.2.100"])
         fp.run("ip maddress delete 77:d2:6f:e5:f8:7e dev eth0")
         return 0
 
-    assert clusterip.stop(shared(clusterip_firewall="nft"), stop_address) == 0
+    assert stop_rules(shared(clusterip_firewall="nft"), remove_address) == 0
     assert order == ["address"]
 
 
@@ -620,7 +631,7 @@ def test_rules_stay_where_the_address_does(fp, shared, joined):
     programs(fp, "nft")
     ip_text = "\n".join(line for line in data("nft-ip").splitlines() if "bucket 3" not in line)
     listed(fp, ip_text, data("nft-arp"))
-    assert clusterip.stop(shared(clusterip_firewall="nft"), lambda vip: 1) == 1
+    assert stop_rules(shared(clusterip_firewall="nft"), lambda: 1) == 1
 
 
 def test_target_first_bucket(fp, shared, target):
@@ -630,8 +641,7 @@ def test_target_first_bucket(fp, shared, target):
     fp.run("iptables-legacy -I INPUT -d 192.0.2.100 -i eth0 -j CLUSTERIP --new --clustermac "
            "77:d2:6f:e5:f8:7e --total-nodes 3 --local-node 2 --hashmode sourceip-sourceport")
     vip = shared(bucket=2)
-    clusterip_target.take(vip, [])
-    assert vip.mac == MAC4
+    assert take("clusterip", vip) == ("clusterip", MAC4)
 
 
 def test_target_waits_for_the_lock_of_iptables(fp, shared, target, clock):
@@ -641,14 +651,14 @@ def test_target_waits_for_the_lock_of_iptables(fp, shared, target, clock):
         "77:d2:6f:e5:f8:7e --total-nodes 3 --local-node 1 --hashmode sourceip-sourceport"
     fp.run(argv, rc=4, out="Another app is currently holding the xtables lock.")
     fp.run(argv)
-    clusterip_target.take(shared(), [])
+    take("clusterip", shared())
 
 
 def test_target_next_bucket(fp, shared, target):
     programs(fp, "iptables-legacy", "modprobe")
     (target / VIP4).write_text("1\n")
     fp.query("iptables-legacy -S INPUT", out=data("target-rules"))
-    clusterip_target.take(shared(bucket=2, buckets=2), [])
+    take("clusterip", shared(bucket=2, buckets=2))
     assert (target / VIP4).read_text() == "+2\n"
 
 
@@ -656,7 +666,7 @@ def test_target_rule_is_not_added_twice(fp, shared, target):
     programs(fp, "iptables-legacy", "modprobe")
     (target / VIP4).write_text("1\n")
     fp.query("iptables-legacy -S INPUT", out=data("target-rules"))
-    clusterip_target.take(shared(buckets=2), [])
+    take("clusterip", shared(buckets=2))
 
 
 def test_target_last_bucket_takes_every_copy_along(fp, shared, target):
@@ -678,7 +688,7 @@ def test_target_that_is_refused(fp, shared, target, capfd):
     fp.run("iptables-legacy -I INPUT -d 192.0.2.100 -i eth0 -j CLUSTERIP --new --clustermac "
            "77:d2:6f:e5:f8:7e --total-nodes 17 --local-node 1 --hashmode sourceip-sourceport", rc=1)
     with pytest.raises(ocf.OcfExit) as leaving:
-        clusterip_target.take(shared(buckets=17), [])
+        take("clusterip", shared(buckets=17))
     assert leaving.value.rc == 1
     assert "bucket 1 of 192.0.2.100" in capfd.readouterr().err
 
@@ -688,12 +698,13 @@ def test_target_rule_made_anew_keeps_the_others_buckets(fp, shared, target, text
     """Those that there are; the file, which is none of the kernel's, holds the last one written."""
     programs(fp, "iptables-legacy", "modprobe")
     (target / VIP4).write_text(text)
-    fp.query("iptables-legacy -S INPUT", out=data("target-rules"))
+    for _ in range(2):
+        fp.query("iptables-legacy -S INPUT", out=data("target-rules"))
     fp.run("iptables-legacy -D " + data("target-rules").splitlines()[1][len("-A "):])
     fp.run("modprobe ip_conntrack")
     fp.run("iptables-legacy -I INPUT -d 192.0.2.100 -i eth0 -j CLUSTERIP --new --clustermac "
            "77:d2:6f:e5:f8:7e --total-nodes 3 --local-node 3 --hashmode sourceip-sourceport")
-    clusterip_target.take(shared(bucket=3), [])
+    take("clusterip", shared(bucket=3))
     assert (target / VIP4).read_text().startswith(written)
 
 
@@ -724,7 +735,7 @@ def test_iptables_first_bucket(fp, shared, joined):
         fp.run("iptables -t mangle " + words)
     fp.run("arptables -A OUTPUT -s 192.0.2.100 --h-length 6 -o eth0 -j mangle "
            "--mangle-mac-s 77:d2:6f:e5:f8:7e --mangle-target CONTINUE")
-    clusterip_iptables.take(shared(), [])
+    take("iptables", shared())
 
 
 def listed_by_iptables(fp, text, times=1, table="mangle"):
@@ -738,7 +749,7 @@ def test_iptables_bucket_that_is_there(fp, shared, joined):
     programs(fp, "iptables", "arptables")
     listed_by_iptables(fp, data("iptables-mangle"))
     undo = []
-    clusterip_iptables.take(shared(bucket=3, clusterip_hash="sourceip"), undo)
+    take("iptables", shared(bucket=3, clusterip_hash="sourceip"), undo)
     assert undo == []
 
 
@@ -747,7 +758,7 @@ def test_iptables_next_bucket(fp, shared, joined):
     listed_by_iptables(fp, data("iptables-mangle"))
     fp.run("iptables -t mangle -I IPaddr2-192.0.2.100 1 -m cluster --cluster-total-nodes 3 "
            "--cluster-local-node 2 --cluster-hash-seed 0x77d26fe5 -j RETURN")
-    clusterip_iptables.take(shared(bucket=2), [])
+    take("iptables", shared(bucket=2))
 
 
 def test_iptables_chain_with_anothers_rule_is_made_anew(fp, shared, joined):
@@ -772,7 +783,7 @@ def test_iptables_chain_with_anothers_rule_is_made_anew(fp, shared, joined):
         "--mangle-target CONTINUE" % MAC4
     fp.run("arptables -D " + words)
     fp.run("arptables -A " + words)
-    clusterip_iptables.take(shared(), [])
+    take("iptables", shared())
 
 
 @pytest.mark.parametrize("given, words", [
@@ -827,7 +838,7 @@ def test_what_is_no_address_names_no_file(fp, shared, tmp_path, ip):
     vip.action = "stop"
     with clusterip.locked(vip):
         assert list((tmp_path / "rsctmp").iterdir()) == []
-        assert clusterip.stop(vip, lambda _vip: 0) == 0
+        assert stop.ip_stop(vip) == 0
 
 
 # --- weight ----------------------------------------------------------------------------------
@@ -855,6 +866,7 @@ class Backend:
     """Stands in for a backend's module: what it is asked to do, and whether it can."""
 
     BEFORE_ADDRESS = False
+    REFUSED = "nobody"
 
     def __init__(self, vip, share=None, good=True, mac=MAC4):
         self.vip = vip
@@ -876,11 +888,15 @@ class Backend:
     def release(self, _vip, _share):
         return self.tell("release")
 
-    def take(self, vip, undo):
-        self.tell("take")
+    def look_closely(self, _vip):
+        return self.share
+
+    def wanted_share(self, _vip, _found, _brd):
+        return Share("eth0", self.mac)
+
+    def set_up(self, _vip, _share, _found):
         self.noted = place.read_note(self.vip.ip, "", "")
-        vip.mac = self.mac
-        undo.append(lambda: self.tell("undo"))
+        return self.tell("take")
 
 
 def share_of(*buckets):
@@ -895,6 +911,7 @@ def noted(shared, host, monkeypatch):
     """A function that gives a Vip with its note, shared by nft, and the Backend that serves it."""
     def make(buckets=(1,), good=True, mac=MAC4, index=2, **given):
         made = shared(**given)
+        made.noted = True
         place.write_note(made, index, "nft", MAC4)
         made.note = place.read_note(made.ip, "", "")
         module = Backend(made, share_of(*buckets), good, mac)
@@ -910,52 +927,68 @@ def is_noted(vip):
     return place.read_note(vip.ip, "", "") is not None
 
 
+@pytest.fixture
+def stopped(fp, monkeypatch):
+    """A function that stops a Vip whose address is removed, or stays, without a command."""
+    def run(vip, stays=False, shares=None):
+        seen = []
+        monkeypatch.setattr(stop, "addresses_to_remove", lambda vip: [vip.address()])
+        monkeypatch.setattr(stop, "remove", lambda vip, held: seen.append(is_noted(vip))
+                            or (held if stays else []))
+        rc = stop.ip_stop(vip, shares)
+        assert all(seen)
+        return rc
+
+    return run
+
+
 @pytest.mark.parametrize("buckets, good, rc, done, left", [
     ((1,), True, 0, [("remove", True)], False), ((1,), False, 1, [("remove", True)], True),
     ((1, 2), True, 0, [("release", True)], True), ((), True, 0, [], False)])
-def test_the_last_bucket_takes_the_note_along(noted, monkeypatch, buckets, good, rc, done, left):
+def test_the_last_bucket_takes_the_note_along(noted, stopped, monkeypatch, buckets, good, rc, done,
+                                              left):
     """As the very last step: a stop that is repeated finds what this one did."""
     vip, module = noted(buckets, good)
     monkeypatch.setattr(clusterip_share, "is_joined", lambda _nic, _mac: False)
     monkeypatch.setattr(clusterip, "stray_mac", lambda _vip: ())
-    assert clusterip.stop(vip, lambda vip: 0 if is_noted(vip) else 9) == rc
+    assert stopped(vip) == rc
     assert module.done == done
     assert is_noted(vip) is left
 
 
-def test_a_mac_that_cannot_be_left_keeps_the_note(fp, noted, joined):
+def test_a_mac_that_cannot_be_left_keeps_the_note(fp, noted, stopped, joined):
     vip, _ = noted()
     fp.run("ip maddress delete 77:d2:6f:e5:f8:7e dev eth0", rc=1)
-    assert clusterip.stop(vip, lambda _vip: 0) == 1
+    assert stopped(vip) == 1
     assert is_noted(vip)
 
 
 @pytest.mark.parametrize("names, good, rc, left", [
     (["nft"], True, 0, False), (["nft"], False, 1, True), ([], True, 0, False)])
-def test_a_plain_address_that_was_shared(noted, monkeypatch, names, good, rc, left):
+def test_a_plain_address_that_was_shared(noted, stopped, monkeypatch, names, good, rc, left):
     vip, module = noted((), good)
+    vip.bucket = 0
     monkeypatch.setattr(clusterip_share, "is_joined", lambda _nic, _mac: False)
-    assert clusterip.stop_plain(vip, names, lambda vip: 0 if is_noted(vip) else 9) == rc
+    assert stopped(vip, shares=names) == rc
     assert module.done == [("remove", True)] * len(names)
     assert is_noted(vip) is left
 
 
-def test_an_address_that_stays_keeps_the_note(noted):
-    for verb in (lambda vip: clusterip.stop(vip, lambda _vip: 1),
-                 lambda vip: clusterip.stop_plain(vip, ["nft"], lambda _vip: 1)):
-        vip, module = noted()
-        assert verb(vip) == 1
-        assert module.done == [] and is_noted(vip)
+@pytest.mark.parametrize("bucket", [1, 0])
+def test_an_address_that_stays_keeps_the_note(noted, stopped, bucket):
+    vip, module = noted()
+    vip.bucket = bucket
+    assert stopped(vip, stays=True, shares=["nft"]) == 1
+    assert module.done == [] and is_noted(vip)
 
 
 @pytest.mark.parametrize("rc, left", [(0, False), (1, True)])
-def test_a_plain_stop_leaves_the_noted_mac(fp, noted, joined, monkeypatch, rc, left):
+def test_a_plain_stop_leaves_the_noted_mac(fp, noted, stopped, joined, rc, left):
     """Though no backend has anything of the address any more."""
     vip, _ = noted((), action="stop")
     vip.bucket = 0
-    monkeypatch.setattr(stop, "stop_address", lambda _vip: 0)
     fp.run("ip maddress delete 77:d2:6f:e5:f8:7e dev eth0", rc=rc)
-    assert stop.stop_plain(vip) == rc
+    assert stopped(vip) == rc
     assert is_noted(vip) is left
 
 
@@ -976,42 +1009,68 @@ def test_nothing_is_left_without_a_note(shared, host):
 def test_a_start_leaves_the_mac_of_another_place(noted, monkeypatch, index, bucket, leaves):
     """Where it shares no more, or elsewhere."""
     vip, _ = noted(index=index)
-    vip.bucket, vip.held, left = bucket, [], []
+    vip.noted, vip.bucket, vip.held, left = False, bucket, [], []
+    monkeypatch.setattr(start, "places_or_exit", lambda _vip: [])
     monkeypatch.setattr(clusterip, "leave_noted", left.append)
     start.leave_other_place(vip)
     assert left == [vip] * leaves
 
 
-@pytest.mark.parametrize("before, mac, writes", [
-    ("", MAC4, [("nft", ""), ("nft", MAC4)]), (MAC4, MAC4, [("nft", MAC4)]),
-    (OWN, MAC4, [("nft", OWN), ("nft", MAC4)])])
-def test_the_bucket_is_noted_before_it_is_taken(noted, monkeypatch, before, mac, writes):
+@pytest.fixture
+def started(fp, noted, monkeypatch):
+    """A function that starts bucket 1 of an address that is there without it: (vip, module, writes
+    of the note, error)."""
+    def run(planned, mac, fails=False):
+        vip, module = noted((), mac=mac)
+        place.remove_note(vip.ip, "", "")
+        vip.note, vip.noted, writes, real = None, False, [], place.write_note
+        monkeypatch.setattr(place, "write_note",
+                            lambda *words: writes.append(words[2:]) or real(*words))
+        monkeypatch.setattr(start, "ip_served", lambda _vip, _held: "partial")
+        monkeypatch.setattr(start, "look_ahead", lambda _vip: None)
+        monkeypatch.setattr(clusterip, "planned", lambda _vip, _brd: ("nft", planned))
+        problem = ocf.OcfExit(1) if fails else None
+        told = []
+
+        def announce(_vip, _brd, burst):
+            told.append(burst.mac)
+            if problem:
+                raise problem
+
+        monkeypatch.setattr(start, "announce", announce)
+        fp.query("ip link show dev eth0", data_link())
+        try:
+            start.ip_start(vip)
+        except ocf.OcfExit as leaving:
+            assert leaving is problem
+        assert told == [mac], "the MAC that the address has is announced"
+        return vip, module, writes
+
+    return run
+
+
+def data_link():
+    return (DATA.parent / "ip/link-eth0-long.txt").read_text()
+
+
+@pytest.mark.parametrize("planned, mac, writes", [
+    (MAC4, MAC4, [("nft", MAC4)]), (OWN, MAC4, [("nft", OWN), ("nft", MAC4)])])
+def test_the_bucket_is_noted_before_it_is_taken(started, planned, mac, writes):
     """Once more where what was there goes on with its own MAC."""
-    vip, module = noted(mac=mac)
-    place.remove_note(vip.ip, "", "")
-    vip.mac, undo, told, real = before, [], [], place.write_note
-    monkeypatch.setattr(place, "write_note",
-                        lambda *words: told.append(words[2:]) or real(*words))
-    start.start_address(vip, "partial", undo)
-    assert told == writes
+    vip, module, written = started(planned, mac)
+    assert written == writes
     assert module.done == [("take", True)]
-    assert (module.noted.shared, module.noted.mac, module.noted.index) == ("nft", before, 2)
+    assert (module.noted.shared, module.noted.mac, module.noted.index) == ("nft", planned, 2)
     assert place.read_note(vip.ip, "", "").mac == mac
-    assert (vip.shared, vip.index) == ("nft", 2)
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_the_note_is_taken_back_last(fp, noted, monkeypatch, there):
+def test_the_note_is_taken_back_last(fp, started, monkeypatch, there):
     """Unless the address is there, with the bucket of another instance."""
-    vip, module = noted()
-    place.remove_note(vip.ip, "", "")
-    undo = []
-    start.start_address(vip, "partial", undo)
-    fp.query("ip -o -f inet addr show to " + VIP4,
-             "2: eth0    inet 192.0.2.100/24 brd 192.0.2.255 scope global eth0\\       "
-             "valid_lft forever preferred_lft forever\n" if there else "")
-    start.take_all_back(undo)
-    assert module.done == [("take", True), ("undo", True)]
+    monkeypatch.setattr(addresses, "address_places",
+                        lambda family, ip: [Address(2, "eth0", ip, "", 24)] if there else [])
+    vip, module, _ = started(MAC4, MAC4, fails=True)
+    assert module.done == [("take", True), ("remove", True)]
     assert is_noted(vip) is there
 
 
@@ -1021,12 +1080,10 @@ def test_what_is_served_goes_on_with_its_backend_and_mac(noted, monkeypatch):
     monkeypatch.setattr(clusterip, "usable", lambda _vip: ["iptables", "nft"])
     monkeypatch.setattr(clusterip, "backend",
                         lambda name: module if name == "nft" else Backend(vip))
-    monkeypatch.setattr(clusterip_share, "matches", lambda _share, _vip: True)
+    monkeypatch.setattr(clusterip, "matches", lambda _share, _vip: True)
     vip.mac = OWN
     assert clusterip.served(vip) == "ok"
-    assert (vip.shared, vip.mac) == ("nft", MAC4)
-    assert start.backend_name(vip) == "nft"
-    vip.shared = ""
-    assert start.backend_name(vip) == "iptables"
-    vip.bucket = 0
-    assert start.backend_name(vip) == ""
+    assert clusterip.in_use(vip) == ("nft", MAC4)
+    module.share = None
+    assert clusterip.in_use(vip) == ("", "")
+    assert clusterip.planned(vip, "192.0.2.255") == ("iptables", OWN)

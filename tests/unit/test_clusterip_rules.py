@@ -287,6 +287,7 @@ def test_stop_of_the_last_bucket_takes_what_others_put_there_along(fp, vip_of, m
         fp.query(["nft", "-a", "-n", "list", "table", family, "ipaddr2-192.0.2.100"], out=part)
     fp.run(["nft", "add table ip ipaddr2-192.0.2.100; delete table ip ipaddr2-192.0.2.100; "
             "add table arp ipaddr2-192.0.2.100; delete table arp ipaddr2-192.0.2.100"])
-    removed = []
-    assert clusterip.stop(vip_of(), lambda vip: removed.append(vip) or 0) == 0
-    assert removed
+    rules = clusterip.Rules(vip_of())
+    assert not rules.others_stay()
+    rules.remove_before_address()
+    assert rules.remove_after_address()

@@ -47,7 +47,7 @@ def host6(fp, flags, clock, monkeypatch):
                 self.shows = list(self.again[min(self.tries, len(self.again)) - 1])
             return self.refused
 
-        def find(self, vip):
+        def find(self, vip, _index):
             self.elsewhere, (now, *_) = self.elsewhere[1:], self.elsewhere
             if now is None:
                 raise dad.addresses.Unreadable("ip ended with 1")
@@ -247,7 +247,7 @@ def test_it_looks_once_a_second(vip6, host6, clock, tmp_path, monkeypatch, shows
     children.set_deadline(0)             # the action's
     left, state = [], dad.state
     monkeypatch.setattr(dad, "state", lambda vip: left.append(children.remaining()) or state(vip))
-    assert dad.wait_in_background(vip6) is well
+    assert (dad.wait_in_background(vip6, 2) is not None) is well
     assert left == [dad.LOOK_LIMIT] * len(shows)
     assert clock.now - begin == pytest.approx(len(shows), abs=0.1)
     assert line in (tmp_path / "log").read_text() if line else not (tmp_path / "log").exists()
@@ -261,19 +261,18 @@ def test_an_address_that_seems_gone_may_be_under_another_name(vip6, host6, clock
                                                               well, looks):
     """It is gone where no interface of that number holds it."""
     host6.shows, host6.elsewhere, begin = shows[:], elsewhere[:], clock.now
-    assert dad.wait_in_background(vip6) is well
+    assert (dad.wait_in_background(vip6, 2) is not None) is well
     assert clock.now - begin == pytest.approx(looks, abs=0.1)
     assert not host6.elsewhere
 
 
 def test_where_the_number_is_known_the_name_does_not_matter(fp, vip6, scene, flags, clock):
     """By the programs: eth0 is called old0 now."""
-    vip6.index = 2
     fp.query(DAD6, err='Device "eth0" does not exist.\n', rc=1)
     fp.query(SHOW6, flags["tentative"].replace("eth0", "old0"))
     fp.query(DAD6.replace("eth0", "old0"), flags["settled"].replace("eth0", "old0"))
-    assert dad.wait_in_background(vip6) is True
-    assert vip6.nic == "old0"           # where it is announced
+    settled = dad.wait_in_background(vip6, 2)
+    assert settled.nic == "old0"        # where it is announced
 
 
 @pytest.mark.parametrize("given", [{}, {"arp_bg": "true"}, {"arp_bg": "false"},
@@ -302,15 +301,15 @@ def test_what_is_left_to_the_background_is_announced_there(fp, agent, scene, fla
 
 def test_stop_finds_who_waits(fp, vip6, host6, scene, monkeypatch):
     """By the pid file, which it holds for as long as it waits."""
-    sending = sender.Sending(vip6, "5", "info")
+    burst = sender.Burst(vip6, "5", "info")
     seen = []
 
-    def look(_vip):
+    def look(_vip, _index):
         seen.append(sender.pid_file(vip6))
         seen.append(scene.pid_file(IP6).read_text().split()[1])
-        return False
+        return None
 
     monkeypatch.setattr(sender, "wait_in_background", look)
-    sender.announce_once_settled(sending)
+    sender.announce_once_settled(burst)
     assert seen == [str(scene.pid_file(IP6)), "eth0"]
     assert not scene.pid_file(IP6).exists()

@@ -384,12 +384,12 @@ def test_ipcheck_ipv6(text, good):
     ("fe80::1", True), ("febf:ffff::1", True), ("fec0::50", False), ("feff::1", False),
     ("fe7f::1", False), ("fd80::1", False), ("2001:fe80::1", False)])
 def test_nic_is_mandatory_for_link_local_addresses(host, ip, mandatory):
-    findif.check_params("inet6", ip, "eth0", "", "")
+    findif.findif_check_params("inet6", ip, "eth0", "", "")
     if not mandatory:
-        findif.check_params("inet6", ip, "", "", "")
+        findif.findif_check_params("inet6", ip, "", "", "")
         return
     with pytest.raises(findif.FindifError) as problem:
-        findif.check_params("inet6", ip, "", "", "")
+        findif.findif_check_params("inet6", ip, "", "", "")
     assert problem.value.rc == 6 and problem.value.reason.startswith("nic [] is empty")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from ipaddr2_py import addresses, commands, params
 from ipaddr2_py.changes import interface
-from ipaddr2_py.addresses import Unreadable
+from ipaddr2_py.addresses import Address, Unreadable
 from tests.unit.scenes import ADD4, SHOW4, UP
 
 
@@ -66,13 +66,14 @@ def test_infiniband(fp, captured, link, infiniband):
     ("inet6", "", "", {"nodad": "Yes", "noprefixroute": "y"}, "dev eth0 preferred_lft forever"),
 ])
 def test_words_of_addr_add(fp, family, brd, label, given, words):
-    argv = interface.address_add_argv(family, "IP", 24, brd, "eth0", label, values(**given))
+    argv = interface.address_add_argv(family, Address(0, "eth0", "IP", "", 24, brd),
+                                      values(**given), label)
     assert " ".join(argv) == "ip -f %s addr add IP/24 %s" % (family, words)
 
 
 def test_the_program_can_be_named(fp):
     commands.ENV["IP2UTIL"] = "ip -s"
-    assert interface.address_add_argv("inet", "IP", 8, "", "eth0", "", values()) == [
+    assert interface.address_add_argv("inet", Address(0, "eth0", "IP", "", 8), values()) == [
         "ip", "-s", "-f", "inet", "addr", "add", "IP/8", "dev", "eth0"]
 
 
@@ -90,13 +91,14 @@ def test_a_failing_ip_is_not_taken_for_nothing(fp, result, words):
     ("inet", "peer", "10.1.0.1", [("eth1", 32)]), ("inet", "none", "192.0.2.99", []),
     ("inet6", "1", "2001:db8::1", [("eth0", 64)])])
 def test_held_addresses(fp, captured, family, address, ip, places):
-    for _ in range(2):
-        fp.query("ip -o -f %s addr show to %s" % (family, ip),
-                 captured("addr-%s-to-%s" % (family, address)))
-    assert [(one.nic, one.prefix) for one in addresses.address_places(family, ip)] == places
+    fp.query("ip -o -f %s addr show to %s" % (family, ip),
+             captured("addr-%s-to-%s" % (family, address)))
+    held = addresses.address_places(family, ip)
+    assert [(one.nic, one.prefix) for one in held] == places
     # What start adds has no peer.
-    assert interface.find_interface(family, ip, 32) == [
-        nic for nic, prefix in places if prefix == 32 and address != "peer"]
+    for nic in ("lo", "eth0", "eth1"):
+        assert bool(addresses.find_interface(held, 32, nic)) is (
+            (nic, 32) in places and address != "peer")
 
 
 def test_words_of_addr_delete(fp, host):
@@ -105,10 +107,10 @@ def test_words_of_addr_delete(fp, host):
     fp.run("ip -f inet addr delete 192.0.2.9 peer 192.0.2.254/32 dev eth0", rc=2)
     fp.run("ip -f inet6 addr delete 2001:db8::9/64 dev eth0")
     fp.run("ip -f inet6 addr delete 2001:db8::9/128 dev eth0")
-    assert interface.delete_address("inet", "192.0.2.9", 24, "eth0") == 0
-    assert interface.delete_address("inet", "192.0.2.9", 32, "eth0", "192.0.2.254") == 2
-    assert interface.delete_address("inet6", "2001:db8::9", 64, "eth0") == 0
-    assert interface.delete_address("inet6", "2001:db8::9", 128, "eth0", "2001:db8::8") == 0
+    for family, ip, peer, prefix, rc in (
+            ("inet", "192.0.2.9", "", 24, 0), ("inet", "192.0.2.9", "192.0.2.254", 32, 2),
+            ("inet6", "2001:db8::9", "", 64, 0), ("inet6", "2001:db8::9", "2001:db8::8", 128, 0)):
+        assert interface.delete_address(family, Address(2, "eth0", ip, peer, prefix)) == rc
 
 
 @pytest.mark.parametrize("rc, out, seen, up, told", [
@@ -126,8 +128,8 @@ def test_why_an_addition_failed(fp, host, scene, tmp_path, rc, out, seen, up, to
     if up is not None:
         fp.run(UP, out="RTNETLINK answers: no" if up else "", rc=up)
     undo = []
-    found = interface.add_interface("inet", "192.0.2.10", 25, "192.0.2.127", "eth0", "", values(),
-                                    undo)
+    address = Address(0, "eth0", "192.0.2.10", "", 25, "192.0.2.127")
+    found = interface.add_interface("inet", address, values(), undo=undo)
     assert found == (told % ADD4 if "%" in told else told)
     # One that refused added nothing; one that was cut off may have.
     assert len(undo) == (rc == 0 or rc > 125)

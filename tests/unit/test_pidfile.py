@@ -48,7 +48,7 @@ def ended(process):
 
 def end(place, vip, process=None):
     """end_sender(), with the zombie of a process of ours taken for gone as init would reap it."""
-    pidfile.wait_until_gone(pidfile.tell_to_end(str(place), vip))
+    pidfile.wait_until_gone(pidfile.tell_to_end(str(place), vip.ip, vip.nic))
     return process is not None and ended(process)
 
 
@@ -196,7 +196,7 @@ def test_a_program_leaves_the_file_of_its_successor(fp, make_vip, place, start, 
         return real(started)
 
     monkeypatch.setattr(commands, "query_end", query_end)
-    sender.run_sender(sender.Sending(make_vip(arp_sender="iputils_arping"), "5", "info"))
+    sender.log_arp_sender(sender.Burst(make_vip(arp_sender="iputils_arping"), "5", "info"))
     assert pidfile.read_pid(str(place)) == successor.pid
 
 
@@ -211,7 +211,7 @@ def test_a_running_sender_keeps_its_file(make_vip, place, start):
     """send_arp ends the one that the file names, as it is to; and stop finds it by the file."""
     process = start("send_arp", *send_arp_words(place))
     place.write_text("%d\n" % process.pid)
-    pidfile.drop_stale(str(place), make_vip())
+    pidfile.drop_stale(str(place), IP)
     assert pidfile.read_pid(str(place)) == process.pid and not ended(process)
 
 
@@ -223,14 +223,14 @@ def test_send_arp_is_given_no_strangers_file(make_vip, place, start, name, words
         process = start(name, *words)
         pid = process.pid
     place.write_text("%d\n" % pid)
-    pidfile.drop_stale(str(place), make_vip())
+    pidfile.drop_stale(str(place), IP)
     assert not place.exists() and not (name and ended(process))
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null")])
 def test_send_arp_is_given_no_fifo_or_link(make_vip, place, make):
     make(place)
-    pidfile.drop_stale(str(place), make_vip())
+    pidfile.drop_stale(str(place), IP)
     assert not os.path.lexists(place)
 
 
@@ -243,8 +243,8 @@ def test_each_program_that_has_the_file_is_given_a_good_one(fp, make_vip, captur
     place.write_text("%d\n" % stranger.pid)
     if not name:
         fp.query("ip link show dev eth0", captured("link-eth0-long"))
-    sending = sender.prepare(make_vip(arp_sender=name, arp_bg="no"))
-    fp.query(sending.argv)
+    burst = sender.start_burst(make_vip(arp_sender=name, arp_bg="no"))
+    fp.query(burst.argv())
     seen, real = [], commands.query_start
 
     def query_start(argv):
@@ -253,7 +253,7 @@ def test_each_program_that_has_the_file_is_given_a_good_one(fp, make_vip, captur
 
     commands.query_start, kept = query_start, commands.query_start
     try:
-        sender.announce(sending, "")
+        sender.send(burst, "")
     finally:
         commands.query_start = kept
     assert seen == [False]
@@ -263,8 +263,8 @@ def test_who_waited_for_a_replaced_send_arp_leaves_the_new_ones_file(fp, make_vi
                                                                      monkeypatch):
     """The new send_arp has ended the old one, and written its own id to the file."""
     new = start("send_arp", *send_arp_words(place))
-    sending = sender.Sending(make_vip(arp_sender="send_arp"), "5", "info")
-    fp.query(sending.argv, rc=143)
+    burst = sender.Burst(make_vip(arp_sender="send_arp"), "5", "info")
+    fp.query(burst.argv(), rc=143)
     real = commands.query_end
 
     def query_end(started):
@@ -272,7 +272,7 @@ def test_who_waited_for_a_replaced_send_arp_leaves_the_new_ones_file(fp, make_vi
         return real(started)
 
     monkeypatch.setattr(commands, "query_end", query_end)
-    sender.run_sender(sending)
+    sender.log_arp_sender(burst)
     assert pidfile.read_pid(str(place)) == new.pid
 
 
@@ -281,10 +281,10 @@ def test_the_file_of_a_send_arp_that_was_killed_goes(fp, make_vip, place, start,
     gone = start("send_arp", *send_arp_words(place))
     gone.kill()
     gone.communicate()
-    sending = sender.Sending(make_vip(arp_sender="send_arp"), "5", "info")
-    fp.query(sending.argv, rc=137)
+    burst = sender.Burst(make_vip(arp_sender="send_arp"), "5", "info")
+    fp.query(burst.argv(), rc=137)
     place.write_text("%d\n" % gone.pid)
-    sender.run_sender(sending)
+    sender.log_arp_sender(burst)
     assert not place.exists()
 
 
@@ -353,7 +353,7 @@ def test_stop_in_a_namespace_where_the_interface_is_unknown(fp, make_vip, place,
     (place.parent / "note-of-blue").write_text("x")
     vip = make_vip(nic="")
     vip.namespace = "blue"
-    pidfile.wait_until_gone(pidfile.stop_sender(vip))
+    pidfile.wait_until_gone(pidfile.stop_sender(vip.ip, vip.nic, vip.namespace))
     gone = [tail for tail, process in senders.items() if ended(process)]
     assert gone == ["-eth0-blue", "-br-0-blue"]
     assert sorted(path.name for path in place.parent.iterdir()) == sorted(

@@ -696,8 +696,7 @@ def test_stop_that_cannot_tell_keeps_the_note(fp, agent, scene):
 def test_start_learns_the_number_of_the_interface(fp, agent, scene, monkeypatch, given, number):
     """By which those who announce look, whatever it is called by then."""
     seen = []
-    monkeypatch.setattr(start.sender, "on_start", lambda sending, _again: seen.append(sending))
-    monkeypatch.setattr(start.sender, "prepare", lambda vip: vip)
+    monkeypatch.setattr(start, "announce", lambda _vip, _brd, burst: seen.append(burst))
     nic = "eth0" if number == 2 else "eth1"
     fp.query(SHOW4)
     fp.query("ip -o -f inet addr show dev " + nic)
@@ -705,16 +704,7 @@ def test_start_learns_the_number_of_the_interface(fp, agent, scene, monkeypatch,
     fp.query(SHOW4, scene.here.replace("2: eth0", "%d: %s" % (number, nic)).replace("eth0", nic))
     fp.run("ip link set dev %s up" % nic)
     assert agent("start", **dict(given, arp_sender="builtin")).rc == 0
-    assert [(vip.index, vip.nic, vip.shared) for vip in seen] == [(number, nic, "")]
-
-
-def test_monitor_learns_the_number_of_the_interface(fp, agent, scene, monkeypatch):
-    seen = []
-    monkeypatch.setattr(start.sender, "on_refresh", seen.append)
-    for nic, index in (("eth0", 2), ("eth0", 77)):      # as `ip` tells, which is not asked again
-        fp.query(SHOW4, scene.here.replace("2: eth0", "%d: %s" % (index, nic)))
-        assert agent("monitor", arp_count_refresh="1", **ON_ETH0).rc == 0
-    assert [vip.index for vip in seen] == [2, 77]
+    assert [(burst.index, burst.vip.nic) for burst in seen] == [(number, nic)]
 
 
 # --- an interface that is down under an address that is there --------------------------------

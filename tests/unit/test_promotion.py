@@ -22,14 +22,15 @@ import _socket
 import pytest
 
 from ipaddr2_py import changes, children, commands, place
+from ipaddr2_py.addresses import Address
 from ipaddr2_py.changes import promotion
 from tests.unit.conftest import DATA
 from tests.unit.scenes import DELETE4, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-PRIMARY = ("eth0", "192.0.2.1", 24, "")         # 192.0.2.2 is the secondary one
-SECONDARY = ("eth0", "192.0.2.2", 24, "")
-ALONE = ("eth0", "192.0.2.10", 25, "")
+PRIMARY = Address(2, "eth0", "192.0.2.1", "", 24)       # 192.0.2.2 is the secondary one
+SECONDARY = Address(2, "eth0", "192.0.2.2", "", 24)
+ALONE = Address(2, "eth0", "192.0.2.10", "", 25)
 #: What the file holds where the setting of eth0, number 2, was off.
 NOTED = "%10d %-36s\n" % (2, place.boot_id())
 
@@ -48,14 +49,14 @@ NOTED = "%10d %-36s\n" % (2, place.boot_id())
 def test_neighbours(captured, nic, ip, prefix, peer, expected):
     """The kernel looks at prefix length and network, which is that of the peer."""
     told = children.Result(0, captured("addr-inet-" + nic))
-    assert promotion.has_neighbours(told, ip, prefix, peer) is expected
+    assert promotion.has_neighbours(told, Address(2, "eth0", ip, peer, prefix)) is expected
 
 
 @pytest.mark.parametrize("result", [
     children.Result(1), children.Result(0, "garbage"), children.Result(137, "", "", True),
     children.Result(127), children.Result(1, "2: eth0    inet 192.0.2.1/24 scope global eth0")])
 def test_neighbours_that_cannot_be_told(result):
-    assert promotion.has_neighbours(result, "192.0.2.1", 24, "") is True
+    assert promotion.has_neighbours(result, Address(2, "eth0", "192.0.2.1", "", 24)) is True
 
 
 # --- the setting -----------------------------------------------------------------------------
@@ -154,7 +155,7 @@ def test_it_is_looked_at_twice(kernel, monkeypatch, settings, files, off):
 
 def test_an_agent_that_puts_it_back_between_two_looks(kernel, monkeypatch):
     """The same with an agent that is there: it leaves once its setting has been read."""
-    other = promotion.secondaries_kept(*PRIMARY)
+    other = promotion.secondaries_kept(PRIMARY)
     other.__enter__()
     real = promotion.setting
 
@@ -166,7 +167,7 @@ def test_an_agent_that_puts_it_back_between_two_looks(kernel, monkeypatch):
         return value
 
     monkeypatch.setattr(promotion, "setting", read)
-    with promotion.secondaries_kept(*SECONDARY):
+    with promotion.secondaries_kept(SECONDARY):
         assert kernel["eth0"] == "1"
     assert kernel["eth0"] == "0" and kernel.left() == []
 
@@ -196,7 +197,7 @@ def test_files_of_interfaces_and_namespaces(kernel, monkeypatch):
 @pytest.mark.parametrize("address", [PRIMARY, SECONDARY])
 def test_it_is_on_for_the_moment(kernel, address):
     """Which of them is the primary one may change until the deletion."""
-    with promotion.secondaries_kept(*address):
+    with promotion.secondaries_kept(address):
         assert kernel["eth0"] == "1" and kernel["all"] == kernel["eth1"] == "0"
         assert kernel.left() == [kernel.file.name]
         assert kernel.file.read_text() == NOTED
@@ -214,7 +215,7 @@ def test_it_is_noted_before_it_is_switched_on(kernel, monkeypatch):
         return real(nic, value)
 
     monkeypatch.setattr(promotion, "change", change)
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         pass
     assert noted == [("1", NOTED), ("0", NOTED)]
 
@@ -228,7 +229,7 @@ def test_the_file_outlasts_the_setting(kernel, monkeypatch):
         real(path)
 
     monkeypatch.setattr(posix, "unlink", unlink)
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         pass
     assert seen == ["0"]
 
@@ -236,14 +237,14 @@ def test_the_file_outlasts_the_setting(kernel, monkeypatch):
 def test_nothing_is_left_open(kernel):
     before = sorted(os.listdir("/proc/self/fd"))
     for _ in range(3):
-        with promotion.secondaries_kept(*PRIMARY):
+        with promotion.secondaries_kept(PRIMARY):
             assert kernel["eth0"] == "1"
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_the_program_that_deletes_holds_the_lock_as_well(kernel):
     """It may outlive the agent; as long as it is there, nobody switches the setting off."""
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         deleting = subprocess.Popen(["sleep", "60"], pass_fds=children.RUN.inherited)
     try:
         assert not children.RUN.inherited
@@ -258,7 +259,7 @@ def test_the_program_that_deletes_holds_the_lock_as_well(kernel):
 
 def test_also_where_the_deletion_fails(kernel):
     with pytest.raises(KeyError):
-        with promotion.secondaries_kept(*PRIMARY):
+        with promotion.secondaries_kept(PRIMARY):
             raise KeyError
     assert kernel["eth0"] == "0" and kernel.left() == []
 
@@ -266,7 +267,7 @@ def test_also_where_the_deletion_fails(kernel):
 def test_it_is_on_for_one_without_neighbours_too(kernel):
     """Another resource may be about to add one, and `ip` need not be asked."""
     (kernel.folder / "bin" / "ip").write_text("#!/bin/sh\ntouch %s/asked\n" % kernel.folder)
-    with promotion.secondaries_kept(*ALONE):
+    with promotion.secondaries_kept(ALONE):
         assert kernel["eth0"] == "1" and kernel.left() == [kernel.file.name]
     assert kernel["eth0"] == "0" and kernel.left() == [] and kernel.log() == ""
     assert not (kernel.folder / "asked").exists()
@@ -278,7 +279,7 @@ def test_nothing_is_done_where_it_is_on(kernel, nic, value):
     """Not even `ip` is asked, and what an admin wrote stays."""
     kernel[nic] = value
     (kernel.folder / "bin" / "ip").write_text("#!/bin/sh\ntouch %s/asked\n" % kernel.folder)
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         assert kernel.left() == []
         assert kernel["eth0"] == (value if nic == "eth0" else "0")
     assert kernel[nic] == value and kernel.log() == ""
@@ -287,7 +288,7 @@ def test_nothing_is_done_where_it_is_on(kernel, nic, value):
 
 def test_an_ip_that_fails_counts_for_the_worst(kernel):
     (kernel.folder / "bin" / "ip").write_text("#!/bin/sh\nexit 1\n")
-    with promotion.secondaries_kept(*ALONE):
+    with promotion.secondaries_kept(ALONE):
         assert kernel["eth0"] == "1"
     assert kernel["eth0"] == "0"
 
@@ -314,7 +315,7 @@ def test_a_setting_that_cannot_be_made(kernel, monkeypatch, problem):
         monkeypatch.setattr(posix, "open", read_only)
     else:
         monkeypatch.setattr(posix, "write", refuse)
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         assert problem == "missing" or kernel["eth0"] == "0"
     assert kernel.log().count("WARNING: ") == 1
     assert ("WARNING: %s cannot be set: other addresses of the network of 192.0.2.1 on eth0 may "
@@ -328,7 +329,7 @@ def test_a_full_disk(kernel, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(posix, "pwrite", full)
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         assert kernel["eth0"] == "1"
     assert kernel.left() == []
     assert kernel["eth0"] == "0"
@@ -357,7 +358,7 @@ def test_a_lock_that_cannot_be_had(kernel, make):
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(2):
         kernel["eth0"] = kernel["eth1"] = "0"
-        with promotion.secondaries_kept(*PRIMARY):
+        with promotion.secondaries_kept(PRIMARY):
             assert kernel["eth0"] == "1"
         promotion.put_back(str(kernel.file))
     assert "WARNING: no lock on %s (" % kernel.file in kernel.log()
@@ -373,7 +374,7 @@ def test_a_fifo_in_its_place(kernel):
     """It is not waited for, by those who delete nor by those who put back."""
     os.mkfifo(kernel.file)
     before = len(os.listdir("/proc/self/fd"))
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         assert kernel["eth0"] == "1"
     promotion.put_back(str(kernel.file))
     assert len(os.listdir("/proc/self/fd")) == before
@@ -391,7 +392,7 @@ def test_waiting_for_the_lock_has_an_end(kernel, monkeypatch):
     fd = held_alone(kernel.file)
     before = len(os.listdir("/proc/self/fd"))
     begin = time.monotonic()
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         assert kernel["eth0"] == "1"
     assert 0.05 <= time.monotonic() - begin < 2
     assert "WARNING: no lock on %s (held by another process): going on without" % kernel.file \
@@ -412,7 +413,7 @@ def test_who_puts_back_is_waited_for(kernel, monkeypatch):
 
     monkeypatch.setattr(promotion, "time", types.SimpleNamespace(
         sleep=sleep, monotonic=time.monotonic))
-    kept = promotion.secondaries_kept(*PRIMARY)
+    kept = promotion.secondaries_kept(PRIMARY)
     with kept:
         assert len(slept) == 3 and kernel["eth0"] == "1"
         assert os.fstat(kept.fd).st_ino == kernel.file.stat().st_ino
@@ -428,7 +429,7 @@ def test_a_file_that_went_while_its_lock_was_taken(kernel, monkeypatch):
         return real(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    kept = promotion.secondaries_kept(*PRIMARY)
+    kept = promotion.secondaries_kept(PRIMARY)
     with kept:
         assert os.fstat(kept.fd).st_ino == kernel.file.stat().st_ino != old.stat().st_ino
         assert old.read_text() == "" and kernel.file.read_text() == NOTED
@@ -437,7 +438,7 @@ def test_a_file_that_went_while_its_lock_was_taken(kernel, monkeypatch):
 
 def test_a_file_that_another_one_made_is_left_alone(kernel):
     """Somebody has emptied the folder meanwhile: who is in there now has it to put back."""
-    first, second = (promotion.secondaries_kept(*PRIMARY) for _ in range(2))
+    first, second = (promotion.secondaries_kept(PRIMARY) for _ in range(2))
     with second:
         with first:
             os.rename(kernel.file, kernel.folder / "old")
@@ -457,7 +458,7 @@ def test_a_file_that_another_one_made_is_left_alone(kernel):
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 2), (2, 0, 1), (1, 2, 0)])
 def test_the_last_one_out_puts_it_back(kernel, order):
     """Whoever that is: it is on for all of them, also for those who found it on."""
-    inside = [promotion.secondaries_kept(*address)
+    inside = [promotion.secondaries_kept(address)
               for address in (PRIMARY, SECONDARY, PRIMARY)[:len(order)]]
     for one in inside:
         one.__enter__()
@@ -469,7 +470,7 @@ def test_the_last_one_out_puts_it_back(kernel, order):
 
 
 def test_one_goes_in_while_another_goes_out(kernel):
-    first, second, third = (promotion.secondaries_kept(*PRIMARY) for _ in range(3))
+    first, second, third = (promotion.secondaries_kept(PRIMARY) for _ in range(3))
     first.__enter__()
     second.__enter__()
     first.__exit__()
@@ -491,7 +492,7 @@ def test_many_threads_at_once(kernel, monkeypatch):
         try:
             began.wait(10)
             for _ in range(40):
-                with promotion.secondaries_kept(*PRIMARY):
+                with promotion.secondaries_kept(PRIMARY):
                     for _ in range(3):
                         if kernel["eth0"] != "1":
                             wrong.append("it was off")
@@ -512,6 +513,7 @@ AGENT = """\
 import sys
 import _socket
 from ipaddr2_py import changes, commands
+from ipaddr2_py.addresses import Address
 from ipaddr2_py.changes import promotion
 promotion.SETTING = sys.argv[1]
 changes.import_sh = lambda: True
@@ -525,7 +527,7 @@ if sys.argv[2] != "eth0":               # stop there, for good
         sys.stdin.readline()
         return real(*words)
     setattr(promotion, sys.argv[2], stop)
-with promotion.secondaries_kept("eth0", "192.0.2.1", 24, ""):
+with promotion.secondaries_kept(Address(2, "eth0", "192.0.2.1", "", 24)):
     print("inside", flush=True)
     sys.stdin.readline()
 print("outside", flush=True)
@@ -605,10 +607,10 @@ def test_an_agent_that_is_killed_in_the_middle(kernel, another, number, mend):
     if mend == "put_back":
         promotion.put_back(str(kernel.file))
     elif mend == "deletion":
-        with promotion.secondaries_kept(*SECONDARY):
+        with promotion.secondaries_kept(SECONDARY):
             assert kernel["eth0"] == "1" and kernel.left() == [kernel.file.name]
     else:
-        with promotion.secondaries_kept(*ALONE):
+        with promotion.secondaries_kept(ALONE):
             pass
     assert kernel["eth0"] == "0" and kernel.left() == []
 
@@ -635,7 +637,7 @@ def test_an_agent_that_is_killed_as_it_switches_off(kernel, another):
     agent.go_on()
     assert agent.is_inside()
     agent.die()
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         assert kernel["eth0"] == "1"
     assert kernel["eth0"] == "0" and kernel.left() == []
 
@@ -655,7 +657,7 @@ def test_one_of_two_is_killed(kernel, another, dying):
 
 
 def test_nothing_is_put_back_while_one_is_at_work(kernel):
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(3):
             promotion.put_back(str(kernel.file))
@@ -709,14 +711,14 @@ def test_what_is_on_already_is_not_written(kernel, value):
     """An empty file, of an agent that was killed early, does not make an admin's setting ours."""
     kernel["eth0"] = value
     kernel.file.write_text("")
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         assert kernel["eth0"] == value and kernel.file.read_text() == ""
     assert kernel["eth0"] == value and kernel.left() == []
 
 
 def test_an_interface_that_has_another_name_now(kernel, monkeypatch):
     """The setting goes with the interface, as its number does."""
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         (kernel.folder / "conf" / "eth0").rename(kernel.folder / "conf" / "old0")
         monkeypatch.setitem(NUMBERS, "old0", NUMBERS.pop("eth0"))
         (kernel.folder / "conf" / "eth0").mkdir()
@@ -729,7 +731,7 @@ def test_an_interface_that_has_another_name_now(kernel, monkeypatch):
 @pytest.mark.parametrize("value", ["1", "2"])
 def test_what_an_admin_sets_meanwhile_is_put_back_as_well(kernel, value):
     """It was off, that is all that is known."""
-    with promotion.secondaries_kept(*PRIMARY):
+    with promotion.secondaries_kept(PRIMARY):
         kernel["eth0"] = value
     assert kernel["eth0"] == "0"
 
