@@ -50,7 +50,7 @@ class BuildPackage(build_py):
 
 
 def build_interpreter():
-    """Return the interpreter for the shebangs: the distribution's unless another one builds.
+    """The interpreter for the shebangs: the distribution's unless another one builds.
 
     It is the one beneath a virtual environment: that of a build may be gone after it.
     """
@@ -60,7 +60,7 @@ def build_interpreter():
 
 
 def build_date():
-    """Return the date for the manual page; SOURCE_DATE_EPOCH makes a build reproducible."""
+    """The date for the manual page; SOURCE_DATE_EPOCH makes a build reproducible."""
     seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 

@@ -85,7 +85,7 @@ def address_bytes(text, family):
 def address_text(packed, family):
     """The text of 4 or 16 address bytes, as `ip` prints it (RFC 5952 for IPv6)."""
     if family == "inet":
-        return "%d.%d.%d.%d" % tuple(packed)
+        return ".".join(map(str, packed))
     import _socket
 
     return _socket.inet_ntop(_socket.AF_INET6, packed)
@@ -172,10 +172,9 @@ def was_interrupted(result):
 
 def failure(words, result):
     """A sentence that tells how `ip WORDS` failed."""
-    return "%s ended with %d%s: %s" % (
-        commands.quoted(ip_command() + words), result.rc,
-        " at its time limit" if result.timed_out else "",
-        " ".join((result.err or result.out).split())[:200] or "no output")
+    limit = " at its time limit" if result.timed_out else ""
+    output = " ".join((result.err or result.out).split())[:200] or "no output"
+    return f"{commands.quoted(ip_command() + words)} ended with {result.rc}{limit}: {output}"
 
 
 def link_show_words(nic):
@@ -201,7 +200,7 @@ def parse_addresses(text):
         if not words and not line:
             continue
         if len(words) < 2 or not words[0].endswith(":") or not words[0][:-1].isdigit():
-            raise Unreadable("ip addr show printed: %s" % line[:80])
+            raise Unreadable(f"ip addr show printed: {line[:80]}")
         if len(words) < 4 or words[2] not in ("inet", "inet6"):
             continue
         ip, _, prefix = words[3].partition("/")

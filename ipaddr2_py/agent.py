@@ -24,9 +24,9 @@ LONGEST = 1e6               # seconds; poll(2) counts milliseconds in 31 bits
 def ip_usage():
     """Print how the agent is called."""
     name = sys.argv[0] or "IPaddr2"
-    ocf.say("usage: %s {start|stop|status|monitor|validate-all|meta-data}\n\n"
+    ocf.say(f"usage: {name} {{start|stop|status|monitor|validate-all|meta-data}}\n\n"
             "Parameters come from the environment, as OCF_RESKEY_<name>; for example:\n"
-            "  OCF_ROOT=/usr/lib/ocf OCF_RESKEY_ip=192.0.2.10 %s monitor" % (name, name))
+            f"  OCF_ROOT=/usr/lib/ocf OCF_RESKEY_ip=192.0.2.10 {name} monitor")
 
 
 def cached_metadata():
@@ -54,7 +54,7 @@ def set_send_arp_program(vip):
     if not sender:
         return
     if sender not in SENDERS:
-        exit_configured("arp_sender [%s] is not one of %s" % (sender, ", ".join(SENDERS)))
+        exit_configured(f"arp_sender [{sender}] is not one of {', '.join(SENDERS)}")
     if sender in ("iputils_arping", "libnet_arping"):
         check_binary("arping")
 
@@ -74,11 +74,11 @@ def ip_validate(action):
         sharing().check_tools(vip)
     if ocf_is_true(values["unique_clone_address"]) and \
             not ocf_is_true(ENV.get("OCF_RESKEY_CRM_meta_globally_unique", "")):
-        exit_configured("unique_clone_address [%s] needs a clone with globally-unique=true"
-                   % values["unique_clone_address"])
+        exit_configured(f"unique_clone_address [{values['unique_clone_address']}] needs a clone "
+                        "with globally-unique=true")
     for name in ("arp_interval", "arp_count"):
         if not ocf_is_decimal(values[name]) or int(values[name]) == 0:
-            exit_configured("%s [%s] must be a whole number above 0" % (name, values[name]))
+            exit_configured(f"{name} [{values[name]}] must be a whole number above 0")
     if not values["preferred_lft"]:
         exit_configured("preferred_lft is empty; it must be forever or a number of seconds")
     if vip.bucket:
@@ -113,14 +113,14 @@ def ip_monitor(vip):
     """0 served, 7 not served, 1 for an IPv6 address that another host has too."""
     status = ip_served(vip, vip.held)
     if status == "dadfailed":
-        ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
+        ocf_exit_reason(f"IPv6 address collision: another host has {vip.ip} (dadfailed)")
         return OCF_ERR_GENERIC
     if status != "ok":
         if vip.bucket or status == "shared":
             sharing().log_missing(vip, status)
         return OCF_NOT_RUNNING
     if link_failed(vip):
-        ocf_log("warn", "the link of %s is down: %s is not served" % (vip.nic, vip.ip))
+        ocf_log("warn", f"the link of {vip.nic} is down: {vip.ip} is not served")
         return OCF_NOT_RUNNING
     if vip.params["arp_count_refresh"] not in ("0", ""):
         from .announce import sender
@@ -152,7 +152,7 @@ def perform(action):
         action = "validate-all"     # parameters are read anew by every action
     if action not in ACTIONS:
         ip_usage()
-        ocf_exit_reason("unknown action [%s]; usage lists the known ones" % action)
+        ocf_exit_reason(f"unknown action [{action}]; usage lists the known ones")
         return OCF_ERR_UNIMPLEMENTED
     children.set_deadline(WORK * action_timeout(), SPARE * action_timeout(),
                          step=1.0 if action == "stop" else 0.0)
@@ -195,7 +195,7 @@ def outcome(action):
     except OcfExit as leaving:
         rc = leaving.rc
     except addresses.Unreadable as problem:
-        ocf_exit_reason("cannot tell how this host stands: %s" % problem)
+        ocf_exit_reason(f"cannot tell how this host stands: {problem}")
         rc = OCF_ERR_GENERIC
     try:
         commands.discard_prefetched()
@@ -213,6 +213,6 @@ def unexpected(problem):
                 type(problem), problem, problem.__traceback__)).splitlines():
             ocf_log("err", line)
     except BaseException as second:     # whatever is broken, Pacemaker gets a reason and a code
-        ocf_log("err", "the fault could not be logged in full: %r" % (second,))
-    ocf_exit_reason("unexpected error: %s: %s" % (type(problem).__name__, problem))
+        ocf_log("err", f"the fault could not be logged in full: {second!r}")
+    ocf_exit_reason(f"unexpected error: {type(problem).__name__}: {problem}")
     return OCF_ERR_GENERIC

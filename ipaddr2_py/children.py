@@ -184,7 +184,7 @@ def die_of(number):
     """End this process by the signal that told it to, as its caller expects."""
     _signal.setitimer(_signal.ITIMER_REAL, 0)
     _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, ENDING)    # it may have come as signals_blocked began
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, ENDING)    # it may have come while blocked
     posix.kill(posix.getpid(), number)
 
 

@@ -231,10 +231,10 @@ def _spawn(path, argv, out, err):
 
 def transcript(argv, result):
     """A command, its status and what it printed, for the trace."""
-    text = "+ %s\n" % quoted(argv)
+    text = f"+ {quoted(argv)}\n"
     for line in (result.out + result.err).splitlines():
         text += "| " + line + "\n"
-    return text + "= %d\n" % result.rc
+    return text + f"= {result.rc}\n"
 
 
 def run_directly(argv):

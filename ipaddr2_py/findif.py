@@ -7,7 +7,8 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 
 from . import commands
 from .addresses import (IFF_NOARP, Unreadable, address_bytes, failure, in_network, interface_flags,
-                        ip_query, is_host_address, is_ipsec, is_missing, link_show_words, parse_addresses)
+                        ip_query, is_host_address, is_ipsec, is_missing, link_show_words,
+                        parse_addresses)
 from .commands import split
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
@@ -94,10 +95,10 @@ def maybe_convert_dotted_quad_to_cidr(netmask):
     prefix = dotted_quad_to_prefix(netmask)
     if prefix is None:
         if netmask.count(".") == 3 and address_bytes(netmask, "inet") is not None:
-            ocf_log("err", "cidr_netmask [%s] is no netmask: its ones are not all on the left"
-                    % netmask)
+            ocf_log("err", f"cidr_netmask [{netmask}] is no netmask: its ones are not all on the "
+                    "left")
         return netmask
-    ocf_log("warn", "cidr_netmask [%s] is a dotted quad; please write it as %d" % (netmask, prefix))
+    ocf_log("warn", f"cidr_netmask [{netmask}] is a dotted quad; please write it as {prefix}")
     return str(prefix)
 
 
@@ -114,12 +115,12 @@ def findif_check_params(family, ip, nic, netmask, broadcast):
             _refuse("ip", ip, "is not an IPv6 address of one host, such as 2001:db8::10")
         packed = address_bytes(ip, "inet6")
         if not nic and packed[0] == 0xfe and packed[1] & 0xc0 == 0x80:
-            _refuse("nic", nic, "is empty, but mandatory for the link-local address %s" % ip)
+            _refuse("nic", nic, f"is empty, but mandatory for the link-local address {ip}")
     elif not ipcheck_ipv4(ip):
         _refuse("ip", ip, "is not an IPv4 or IPv6 address of one host, such as 192.0.2.10 or "
                 "2001:db8::10")
     if netmask and prefixcheck(netmask, family) is None:
-        _refuse("cidr_netmask", netmask, "is not a prefix length from 1 to %d" % BITS[family])
+        _refuse("cidr_netmask", netmask, f"is not a prefix length from 1 to {BITS[family]}")
     if family == "inet" and broadcast not in ("", "+", "-") and not _is_broadcast(broadcast):
         _refuse("broadcast", broadcast, "is not an IPv4 address, + or -")
 
@@ -130,7 +131,7 @@ def _is_broadcast(text):
 
 
 def _refuse(name, value, why):
-    raise FindifError(OCF_ERR_CONFIGURED, "%s [%s] %s" % (name, value, why))
+    raise FindifError(OCF_ERR_CONFIGURED, f"{name} [{value}] {why}")
 
 
 def ifcheck(nic):
@@ -179,7 +180,7 @@ def parse_routes(text, family, nic=""):
             # The kernel's route types that `ip` has no name for are printed as numbers.
             if words and destination not in ("default", *ROUTE_TYPES) and \
                     not ocf_is_decimal(destination):
-                raise Unreadable("ip route list printed: %s" % line[:80])
+                raise Unreadable(f"ip route list printed: {line[:80]}")
             continue
         prefix = prefixcheck(length, family) if length else BITS[family]
         common, *hops = route_parts(words[1:])
@@ -238,8 +239,8 @@ def keeps_its_own(nic):
 
 
 def is_local(held, family):
-    """Whether a Address address is the interface's own, on which other programs count: on lo, or alone
-    on an interface without ARP; and on FreeS/WAN's, which repeat those of another interface."""
+    """Whether an Address is the interface's own, on which other programs count: on lo, or alone on
+    an interface without ARP; and on FreeS/WAN's, which repeat those of another interface."""
     return held.nic == "lo" or is_ipsec(held.nic) or \
         held.prefix == BITS[family] and keeps_its_own(held.nic)
 
@@ -350,15 +351,14 @@ def findif(family, ip, nic, netmask, proto="", held=()):
     """The Route that says where the VIP belongs: nic and prefix filled in, src where known.
 
     nic (resolved) and netmask (digits) are "" where not given; with both given no route is
-    needed.  Where one of the places that routes name is among held, the Address addresses of the VIP,
+    needed.  Where one of the places that routes name is among held, the Address objects of the VIP,
     that is the one.  Raises FindifError with exit code 1 where the routes do not tell.
     """
     length = prefixcheck(netmask, family) if netmask else None
     if nic and netmask:
         return Route(-1 if length is None else length, 0, nic)
     if address_bytes(ip, family) is None or netmask and length is None:
-        raise FindifError(OCF_ERR_GENERIC, "%s/%s is no address with a prefix length"
-                          % (ip, netmask))
+        raise FindifError(OCF_ERR_GENERIC, f"{ip}/{netmask} is no address with a prefix length")
     routes = places(family, ip, nic, str(length) if length else "", proto)
     there = {(one.nic, one.prefix) for one in held if not one.peer and not is_ipsec(one.nic)}
     route = best_route([route for route in routes
@@ -366,10 +366,10 @@ def findif(family, ip, nic, netmask, proto="", held=()):
     if route is None:
         missing = " and ".join(name for name, value in (("nic", nic), ("cidr_netmask", netmask))
                                if not value)
-        raise FindifError(OCF_ERR_GENERIC, "no route%s holds %s%s: %s cannot be found; set %s, or "
-                          "add a route or an address of that network"
-                          % (" on " + nic if nic else "", ip, "/" + netmask if netmask else "",
-                             missing, "them" if " " in missing else "it"))
+        raise FindifError(OCF_ERR_GENERIC, f"no route{' on ' + nic if nic else ''} holds "
+                          f"{ip}{'/' + netmask if netmask else ''}: {missing} cannot be found; set "
+                          f"{'them' if ' ' in missing else 'it'}, or add a route or an address of "
+                          "that network")
     return Route(length or route.prefix, route.metric, nic or route.nic, route.src, route.line)
 
 

@@ -71,8 +71,8 @@ def have_binary(name):
 def check_binary(name):
     """Exit 5 unless program `name` is there."""
     if not have_binary(name):
-        ocf_exit_reason("Setup problem: command not found: %s; install it, or add its folder "
-                        "to PATH" % name)
+        ocf_exit_reason(f"Setup problem: command not found: {name}; install it, or add its folder "
+                        "to PATH")
         raise OcfExit(OCF_ERR_INSTALLED)
 
 

@@ -51,7 +51,7 @@ def note_path(ip, nic, namespace):
         name += ",netns=" + plain(namespace)
     if len(name) > LONGEST_NAME:        # an altname of up to 127 characters; the note has it all
         rest = int.from_bytes(name.encode(), "big") % PRIME
-        name = "%s~%016x" % (name[:LONGEST_NAME - 17], rest)
+        name = f"{name[:LONGEST_NAME - 17]}~{rest:016x}"
     return ENV["HA_RSCTMP"] + "/" + name
 
 
@@ -61,7 +61,7 @@ def plain(text):
         return text
     return "".join(
         chr(byte) if chr(byte).isascii() and chr(byte).isalnum() or byte in b"._:@+-"
-        else "%%%02X" % byte for byte in commands.to_bytes(text))
+        else f"%{byte:02X}" for byte in commands.to_bytes(text))
 
 
 def table_name(ip):
@@ -72,7 +72,7 @@ def table_name(ip):
 def promotion_path(nic):
     """Path of the lock under which promote_secondaries of an interface is switched on for a moment
     (promotion.py); where nobody holds it, an agent was killed."""
-    return "%s/IPaddr2-promote-%s-%s" % (ENV["HA_RSCTMP"], namespace_inode(), plain(nic))
+    return f"{ENV['HA_RSCTMP']}/IPaddr2-promote-{namespace_inode()}-{plain(nic)}"
 
 
 def boot_id():
@@ -163,16 +163,20 @@ def write_note(vip, index, shared="", mac=""):
     from .changes import files
     from .ocf import ocf_log
 
-    text = ("interface %d %s\naddress %s/%d\nnic %s\nnetwork_namespace %s\nshared %s\nboot %s\n"
-            "netns %s\nend\n" % (
-                index, vip.nic, vip.ip, vip.prefix, vip.params["nic"], vip.namespace,
-                "%s %s" % (shared, mac) if shared else "", boot_id(), namespace_inode()))
+    sharing = f"{shared} {mac}" if shared else ""
+    text = (f"interface {index} {vip.nic}\n"
+            f"address {vip.ip}/{vip.prefix}\n"
+            f"nic {vip.params['nic']}\n"
+            f"network_namespace {vip.namespace}\n"
+            f"shared {sharing}\n"
+            f"boot {boot_id()}\n"
+            f"netns {namespace_inode()}\n"
+            "end\n")
     path = note_path(vip.ip, vip.params["nic"], vip.namespace)
     try:
         files.replace_file(files.state_file(path.rpartition("/")[2]), text)
     except OSError as problem:
-        ocf_log("warn", "where %s is put cannot be noted in %s: %s"
-                % (vip, path, problem.strerror))
+        ocf_log("warn", f"where {vip} is put cannot be noted in {path}: {problem.strerror}")
         return False
     return True
 

@@ -128,10 +128,10 @@ def exit_configured(message):
 def refuse_words(name, value):
     """Exit 6 if value would become several words, or an option, of a command."""
     if value.startswith("-") and not (name == "broadcast" and value == "-"):
-        exit_configured("%s [%s] begins with a dash, so that a command would take it for an option"
-                   % (name, value))
+        exit_configured(f"{name} [{value}] begins with a dash, so that a command would take it for "
+                        "an option")
     if any(character in BLANKS for character in value):
-        exit_configured("%s [%s] holds white space; it must be one word" % (name, value))
+        exit_configured(f"{name} [{value}] holds white space; it must be one word")
 
 
 def bad_word(value):
@@ -143,8 +143,8 @@ def nothing_found(action, name, value):
     """Exit as a monitor or status does that cannot find the address: 7 for a probe, else 1."""
     if ocf_is_probe(action):
         raise OcfExit(OCF_NOT_RUNNING)
-    ocf_exit_reason("%s [%s] must be one word that does not begin with a dash: nothing can be "
-                    "found by it" % (name, value))
+    ocf_exit_reason(f"{name} [{value}] must be one word that does not begin with a dash: nothing "
+                    "can be found by it")
     raise OcfExit(OCF_ERR_GENERIC)
 
 
@@ -180,8 +180,8 @@ def unique_clone_address(action, values):
     total = int.from_bytes(packed, "big") + (int(number) if ocf_is_decimal(number) else 0)
     if total >> 8 * len(packed):
         if action != "stop":
-            exit_configured("ip [%s] plus clone number %s is beyond the last address"
-                       % (values["ip"], number))
+            exit_configured(f"ip [{values['ip']}] plus clone number {number} is beyond the last "
+                            "address")
         values["ip"] = ""
         return
     values["ip"] = address_text(total.to_bytes(len(packed), "big"), family)
@@ -231,16 +231,16 @@ def check_family(vip):
     values = vip.params
     if vip.family == "inet":
         if ocf_is_true(values["lvs_ipv6_addrlabel"]):
-            exit_configured("lvs_ipv6_addrlabel [%s] is for IPv6, but ip is the IPv4 address %s"
-                       % (values["lvs_ipv6_addrlabel"], vip.ip))
+            exit_configured(f"lvs_ipv6_addrlabel [{values['lvs_ipv6_addrlabel']}] is for IPv6, but "
+                            f"ip is the IPv4 address {vip.ip}")
     else:
         if ocf_is_true(values["lvs_support"]):
-            exit_configured("lvs_support [%s] is for IPv4, but ip is the IPv6 address %s; "
-                       "lvs_ipv6_addrlabel serves there" % (values["lvs_support"], vip.ip))
+            exit_configured(f"lvs_support [{values['lvs_support']}] is for IPv4, but ip is the "
+                            f"IPv6 address {vip.ip}; lvs_ipv6_addrlabel serves there")
         if ocf_is_true(values["lvs_ipv6_addrlabel"]) and \
                 not ocf_is_decimal(values["lvs_ipv6_addrlabel_value"]):
-            exit_configured("lvs_ipv6_addrlabel_value [%s] must be a whole number, 0 or more"
-                       % values["lvs_ipv6_addrlabel_value"])
+            exit_configured(f"lvs_ipv6_addrlabel_value [{values['lvs_ipv6_addrlabel_value']}] must "
+                            "be a whole number, 0 or more")
 
 
 def read_own_note(vip):
@@ -401,12 +401,12 @@ def check_start_parameters(vip):
         refuse_words("preferred_lft", values["preferred_lft"])
     refuse_words("broadcast", values["broadcast"])
     if not ocf_is_decimal(values["arp_count_refresh"]):
-        exit_configured("arp_count_refresh [%s] must be a whole number, 0 or more"
-                   % values["arp_count_refresh"])
+        exit_configured(f"arp_count_refresh [{values['arp_count_refresh']}] must be a whole "
+                        "number, 0 or more")
     for name in ("metric", "arp_repeat_after"):
         if values[name] and not (ocf_is_decimal(values[name]) and int(values[name]) < 2 ** 32):
-            exit_configured("%s [%s] must be a whole number from 0 to 4294967295, or empty"
-                       % (name, values[name]))
+            exit_configured(f"{name} [{values[name]}] must be a whole number from 0 to 4294967295, "
+                            "or empty")
     if values["mac"] and addresses.mac_bytes(values["mac"]) is None:
         exit_configured(f"mac [{values['mac']}] is not a hardware address such as "
                         "01:00:5e:00:01:02")
@@ -417,7 +417,7 @@ def places_or_exit(vip):
     try:
         return addresses.address_places(vip.family, vip.ip)
     except addresses.Unreadable as problem:
-        ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem))
+        ocf_exit_reason(f"cannot tell whether {vip.ip} is here: {problem}")
         raise OcfExit(OCF_ERR_GENERIC) from None
 
 

@@ -31,7 +31,7 @@ def enter(values, action):
     elif bad_word(name):
         if action != "stop":
             nothing_found(action, "network_namespace", name)
-        ocf_log("info", "network_namespace [%s] cannot be a name: nothing to stop" % name)
+        ocf_log("info", f"network_namespace [{name}] cannot be a name: nothing to stop")
         raise OcfExit(OCF_SUCCESS)
     there = exists(name)
     if action != "validate-all":
@@ -40,7 +40,7 @@ def enter(values, action):
         ENV["IPADDR2_NAMESPACE"] = name
         commands.load_environment(dict(ENV, OCF_RESKEY_network_namespace=""))
         commands.replace(ip_command() + ["netns", "exec", name, own_path(), action])
-    message = "network_namespace [%s] does not exist; `ip netns add` makes one" % name
+    message = f"network_namespace [{name}] does not exist; `ip netns add` makes one"
     if action == "stop":
         ocf_log("info", message + ": nothing to stop")
         raise OcfExit(OCF_SUCCESS)
@@ -84,28 +84,28 @@ def look_for_lost(values, action, inode):
             forget(values, ip)
         return
     # Which holds it, whoever was in there ends meanwhile.
-    path, name = "/proc/%d/fd/%d" % (posix.getpid(), fd), values["network_namespace"]
+    path, name = f"/proc/{posix.getpid()}/fd/{fd}", values["network_namespace"]
     try:
         if not is_held(path, ip, note):
             if action == "stop" and not inode:
                 forget(values, ip)
             return
-        told = "%s is still on %s of the namespace that was called %s" % (ip, note.name, name)
+        finding = f"{ip} is still on {note.name} of the namespace that was called {name}"
     except addresses.Unreadable as problem:
-        told = "cannot tell whether %s is still in the namespace that was called %s: %s" % (
-            ip, name, problem)
+        finding = (f"cannot tell whether {ip} is still in the namespace that was called {name}: "
+                f"{problem}")
     if ocf_is_probe(action):
-        ocf_exit_reason(told)
+        ocf_exit_reason(finding)
         raise OcfExit(OCF_ERR_GENERIC)
     if action in ("monitor", "status"):
-        ocf_log("warn", told)
+        ocf_log("warn", finding)
         if action == "status":
             say("stopped")
         raise OcfExit(OCF_NOT_RUNNING)
-    ocf_log("info", told + ": stopping it there")
+    ocf_log("info", finding + ": stopping it there")
     stop_inside(path, name)
     if still_held(path, ip, note):
-        ocf_exit_reason(told + ", and could not be removed")
+        ocf_exit_reason(finding + ", and could not be removed")
         raise OcfExit(OCF_ERR_GENERIC)
     posix.close(fd)
 
@@ -135,13 +135,13 @@ def open_lost(inode):
     mounted nowhere."""
     processes = [name for name in listed("/proc") if name.isdigit()]
     for process in processes:
-        for task in listed("/proc/%s/task" % process):
-            fd = open_if("/proc/%s/task/%s/ns/net" % (process, task), inode)
+        for task in listed(f"/proc/{process}/task"):
+            fd = open_if(f"/proc/{process}/task/{task}/ns/net", inode)
             if fd >= 0:
                 return fd
     for process in processes:
-        for mount in mounts("/proc/%s/mountinfo" % process, inode):
-            fd = open_if("/proc/%s/root%s" % (process, mount), inode)
+        for mount in mounts(f"/proc/{process}/mountinfo", inode):
+            fd = open_if(f"/proc/{process}/root{mount}", inode)
             if fd >= 0:
                 return fd
     return -1
@@ -172,7 +172,7 @@ def mounts(path, inode):
     found = []
     for line in files.read_file(path, 1 << 20).split("\n"):
         words = line.split(" ")
-        if len(words) > 4 and words[3] == "net:[%s]" % inode:
+        if len(words) > 4 and words[3] == f"net:[{inode}]":
             found.append(unescaped(words[4]))
     return found
 
@@ -191,7 +191,7 @@ def inside(path, argv):
 def is_held(path, ip, note):
     """Whether the address is in that namespace, on the interface of the noted number and name.
 
-    Raises Unreadable where that cannot be told.
+    Raises Unreadable where that cannot be finding.
     """
     family = "inet6" if ":" in ip else "inet"
     words = addr_show_words(family, ip)
@@ -201,7 +201,7 @@ def is_held(path, ip, note):
 
 
 def still_held(path, ip, note):
-    """is_held(), or whether that cannot be told."""
+    """is_held(), or whether that cannot be finding."""
     try:
         return is_held(path, ip, note)
     except addresses.Unreadable:
@@ -215,5 +215,5 @@ def stop_inside(path, name):
     result = changes.run(inside(path, [own_path(), "stop"]))
     commands.load_environment(was)
     if result.rc:
-        ocf_log("err", "stop in that namespace ended with %d: %s"
-                % (result.rc, " ".join(result.out.split())[:500]))
+        ocf_log("err", f"stop in that namespace ended with {result.rc}: "
+                f"{' '.join(result.out.split())[:500]}")

@@ -113,7 +113,7 @@ def remove(vip, wanted, stays=lambda held: False) -> list:
             interface.delete_interface(vip.family, held, vip.params)
             tried.add((held.index, held.nic, str(held)))
         if not changes.import_sh():
-            ocf_log("warn", "the Python library sh is missing: %s is removed without it" % vip.ip)
+            ocf_log("warn", f"the Python library sh is missing: {vip.ip} is removed without it")
         left = [held for held in places_or_exit(vip)
                 if held.index in indexes and not stays(held)]
         wanted = [held for held in left if (held.index, held.nic, str(held)) not in tried]
@@ -202,7 +202,7 @@ def on_interface(vip, held, nic):
     try:
         name = ifcheck(nic)[1]
     except FindifError as problem:
-        ocf_exit_reason("cannot tell whether %s is here: %s" % (vip.ip, problem.reason))
+        ocf_exit_reason(f"cannot tell whether {vip.ip} is here: {problem.reason}")
         raise OcfExit(OCF_ERR_GENERIC) from None
     return [one for one in held if one.nic == name]
 
@@ -215,6 +215,6 @@ def route_names(vip):
     try:
         routes = places(vip.family, vip.ip, "", str(netmask) if netmask else "", proto)
     except FindifError as problem:
-        ocf_log("warn", "the routes to %s cannot be listed: %s" % (vip.ip, problem.reason))
+        ocf_log("warn", f"the routes to {vip.ip} cannot be listed: {problem.reason}")
         return []
     return [route.nic for route in routes]

@@ -28,7 +28,7 @@ def state(vip):
     """How far detection is: ENDED, TENTATIVE, FAILED, or GONE where the interface does not hold
     the address.  Raises Unreadable."""
     words = ["-o", "-f", "inet6", "addr", "show", "dev", vip.nic,
-             "to", "%s/%d" % (vip.ip, vip.prefix)]
+             "to", f"{vip.ip}/{vip.prefix}"]
     result = addresses.ip_query(words)
     if result.rc and addresses.is_missing(result):
         return GONE
@@ -61,8 +61,8 @@ def wait_for_dad(vip, add_again):
         if now == ENDED:
             return True
         if now == GONE:
-            ocf_exit_reason("%s has gone again while duplicate address detection was waited for"
-                            % vip)
+            ocf_exit_reason(f"{vip} has gone again while duplicate address detection was waited "
+                            "for")
             raise OcfExit(OCF_ERR_GENERIC)
         if now == FAILED:
             if time.monotonic() + AGAIN > again:
@@ -74,7 +74,7 @@ def wait_for_dad(vip, add_again):
         else:
             time.sleep(POLL)
     if problem:
-        ocf_exit_reason("cannot tell whether another host has %s: %s" % (vip.ip, problem))
+        ocf_exit_reason(f"cannot tell whether another host has {vip.ip}: {problem}")
         raise OcfExit(OCF_ERR_GENERIC)
     return False
 
@@ -82,22 +82,22 @@ def wait_for_dad(vip, add_again):
 def try_again(vip, add_again):
     """Give the other host a second to let go of the address, then add it anew; exits 1 where the
     kernel refuses that."""
-    ocf_log("warn", "IPv6 address collision %s [DAD]: another host has it; tried anew in a second"
-            % vip.ip)
+    ocf_log("warn", f"IPv6 address collision {vip.ip} [DAD]: another host has it; tried anew in a "
+            "second")
     time.sleep(AGAIN)
     told = add_again()
     if told:
-        ocf_exit_reason("Failed to add %s again: %s" % (vip, told))
+        ocf_exit_reason(f"Failed to add {vip} again: {told}")
         raise OcfExit(OCF_ERR_GENERIC)
 
 
 def take_duplicate_away(vip):
     """Delete an IPv6 address that another host has, and exit 1."""
-    ocf_log("err", "IPv6 address collision %s [DAD]" % vip.ip)
+    ocf_log("err", f"IPv6 address collision {vip.ip} [DAD]")
     if ocf_run(addresses.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
-                                     "%s/%d" % (vip.ip, vip.prefix)]):
-        ocf_log("err", "Could not delete IPv6 address %s" % vip.ip)
-    ocf_exit_reason("IPv6 address collision: another host has %s (dadfailed)" % vip.ip)
+                                     f"{vip.ip}/{vip.prefix}"]):
+        ocf_log("err", f"Could not delete IPv6 address {vip.ip}")
+    ocf_exit_reason(f"IPv6 address collision: another host has {vip.ip} (dadfailed)")
     raise OcfExit(OCF_ERR_GENERIC)
 
 

@@ -66,12 +66,12 @@ def parse_address(ip):
         if is_host_address(packed) and not _is_loopback(packed):
             return family, packed
         raise PacketError(
-            "{!r} is a multicast, loopback, broadcast or unspecified address:"
-            " only an address that one host owns can be announced".format(ip)
+            f"{ip!r} is a multicast, loopback, broadcast or unspecified address: only an address "
+            "that one host owns can be announced"
         )
     raise PacketError(
-        "{!r} is not an IP address: give one such as 192.0.2.10 or 2001:db8::10,"
-        " without prefix length or zone".format(ip)
+        f"{ip!r} is not an IP address: give one such as 192.0.2.10 or 2001:db8::10, without prefix "
+        "length or zone"
     )
 
 
@@ -93,7 +93,7 @@ def _ethernet(destination, source, ethertype):
 
 
 def garp_frame(mac, ip, reply=False, source=None):
-    """Return the gratuitous ARP frame that tells that IPv4 `ip` (text) is at `mac` (6 bytes).
+    """The gratuitous ARP frame that tells that IPv4 `ip` (text) is at `mac` (6 bytes).
 
     Sender and target protocol address are both `ip` (RFC 5227, 1.1 and 3; packet of RFC 826).
     A request leaves the target hardware address zero. `source` is the Ethernet source where
@@ -101,7 +101,7 @@ def garp_frame(mac, ip, reply=False, source=None):
     """
     family, address = parse_address(ip)
     if family != _socket.AF_INET:
-        raise PacketError("{!r} is not an IPv4 address: only those go into ARP".format(ip))
+        raise PacketError(f"{ip!r} is not an IPv4 address: only those go into ARP")
     # Linux takes a reply for gratuitous, and overrides an entry younger than its locktime,
     # only where the target hardware address repeats the sender's (RFC 826 leaves it open).
     target_mac = mac if reply else b"\0" * 6
@@ -112,7 +112,7 @@ def garp_frame(mac, ip, reply=False, source=None):
 
 
 def na_frame(mac, ip, router=False, source=None):
-    """Return the unsolicited neighbour advertisement that IPv6 `ip` (text) is at `mac`.
+    """The unsolicited neighbour advertisement that IPv6 `ip` (text) is at `mac`.
 
     RFC 4861, 4.4 and 7.2.6: from `ip` to ff02::1, hop limit 255, override flag, target
     link-layer address option. `router` sets the router flag: a router that advertises itself
@@ -122,7 +122,7 @@ def na_frame(mac, ip, router=False, source=None):
     family, address = parse_address(ip)
     if family != _socket.AF_INET6:
         raise PacketError(
-            "{!r} is not an IPv6 address: only those are in neighbour advertisements".format(ip)
+            f"{ip!r} is not an IPv6 address: only those are in neighbour advertisements"
         )
     flags = NA_OVERRIDE | (NA_ROUTER if router else 0)
     # Flags and reserved bits, target, then the option: its length counts units of 8 octets.
@@ -138,7 +138,7 @@ def na_frame(mac, ip, router=False, source=None):
 
 
 def internet_checksum(data):
-    """Return the 16 bit ones' complement checksum of RFC 1071 over an even number of bytes."""
+    """The 16 bit ones' complement checksum of RFC 1071 over an even number of bytes."""
     total = sum(data[0::2]) * 256 + sum(data[1::2])
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
@@ -146,7 +146,7 @@ def internet_checksum(data):
 
 
 def hardware_address(nic):
-    """Return the 6 bytes of the Ethernet address of the interface `nic` (packet(7), netdevice(7)).
+    """The 6 bytes of the Ethernet address of the interface `nic` (packet(7), netdevice(7)).
 
     Asked of the kernel by ioctl, as /sys may still show another network namespace. Raises
     NothingToTell where nobody asks for a hardware address, else PacketError: the interface is
@@ -158,7 +158,7 @@ def hardware_address(nic):
         name = b""  # an undecodable byte of the command line
     if not 1 <= len(name) <= NAME_LIMIT or b"\0" in name:
         raise PacketError(
-            "{!r} is no interface name: 1 to {} bytes would be right".format(nic, NAME_LIMIT)
+            f"{nic!r} is no interface name: 1 to {NAME_LIMIT} bytes would be right"
         )
     try:
         asking = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM, 0)
@@ -174,40 +174,40 @@ def hardware_address(nic):
     address = answer[18:32]
     if kind == ARPHRD_LOOPBACK:
         raise NothingToTell(
-            "the interface {!r} is the loopback interface: it has no neighbours to tell".format(nic)
+            f"the interface {nic!r} is the loopback interface: it has no neighbours to tell"
         )
     if int.from_bytes(flags, sys.byteorder) & IFF_NOARP or not any(address):
         raise NothingToTell(
-            "the interface {!r} has no hardware address that neighbours ask for"
-            " (a tunnel, or NOARP)".format(nic)
+            f"the interface {nic!r} has no hardware address that neighbours ask for (a tunnel, or "
+            "NOARP)"
         )
     if kind == ARPHRD_ETHER:
         return address[:6]
     if kind == ARPHRD_INFINIBAND:
         why = "is InfiniBand: its 20-byte hardware address does not fit an Ethernet frame"
     else:
-        why = "has no Ethernet address (hardware type {})".format(kind)
-    raise PacketError("the interface {!r} {}".format(nic, why))
+        why = f"has no Ethernet address (hardware type {kind})"
+    raise PacketError(f"the interface {nic!r} {why}")
 
 
 def _refusal(nic, error):
-    """Return the PacketError that explains the OSError `error` met on `nic`."""
+    """The PacketError that explains the OSError `error` met on `nic`."""
     if error.errno in (errno.ENODEV, errno.ENXIO):
-        why = "no interface {!r} in this network namespace: see `ip link show`".format(nic)
+        why = f"no interface {nic!r} in this network namespace: see `ip link show`"
     elif error.errno == errno.ENETDOWN:
-        why = "the interface {!r} is down: set it up first".format(nic)
+        why = f"the interface {nic!r} is down: set it up first"
     elif error.errno in (errno.EPERM, errno.EACCES):
-        why = "not allowed to send raw packets on {!r}: root or CAP_NET_RAW is needed".format(nic)
+        why = f"not allowed to send raw packets on {nic!r}: root or CAP_NET_RAW is needed"
     else:
-        why = "cannot send on {!r}: {}".format(nic, error.strerror or error)
+        why = f"cannot send on {nic!r}: {error.strerror or error}"
     return PacketError(why)
 
 
 def is_router(nic):
-    """Return whether this node forwards IPv6 that comes in on `nic` (false without IPv6)."""
+    """Whether this node forwards IPv6 that comes in on `nic` (false without IPv6)."""
     try:
         handle = posix.open(
-            "/proc/sys/net/ipv6/conf/{}/forwarding".format(nic), posix.O_RDONLY | posix.O_CLOEXEC
+            f"/proc/sys/net/ipv6/conf/{nic}/forwarding", posix.O_RDONLY | posix.O_CLOEXEC
         )
     except OSError:
         return False
@@ -254,7 +254,7 @@ class Announcer:
     def _build(self):
         if self.mode not in ARP_MODES:
             raise PacketError(
-                "{!r} is no mode: one of {} would be right".format(self.mode, ", ".join(ARP_MODES))
+                f"{self.mode!r} is no mode: one of {', '.join(ARP_MODES)} would be right"
             )
         family, _ = parse_address(self.ip)
         if family == _socket.AF_INET:
@@ -263,7 +263,7 @@ class Announcer:
             ]
         if self.mode != "both":
             raise PacketError(
-                "{!r} is IPv6, which has no ARP {}: leave the mode out".format(self.ip, self.mode)
+                f"{self.ip!r} is IPv6, which has no ARP {self.mode}: leave the mode out"
             )
         return [na_frame(self.mac, self.ip, self.router, self.source)]
 

@@ -22,11 +22,11 @@ def pid_file(vip):
     """Where the id of a background sender is kept, so that stop finds it."""
     name = "send_arp-" + vip.ip
     if vip.namespace:
-        return files.state_file("%s-%s-%s" % (name, vip.nic, vip.namespace))
+        return files.state_file(f"{name}-{vip.nic}-{vip.namespace}")
     path = files.state_file(name)
     pid = read_pid(path)
     if is_alive(pid) and is_sender(pid, path, vip.ip) and not is_ours(pid, path, vip.ip, vip.nic):
-        return "%s-%s" % (path, vip.nic)    # the same address is announced on another interface
+        return f"{path}-{vip.nic}"    # the same address is announced on another interface
     return path
 
 
@@ -44,13 +44,13 @@ class own_pid_file:
                                  | posix.O_CLOEXEC, 0o600)
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             posix.ftruncate(self.fd, 0)
-            posix.write(self.fd, commands.to_bytes("%d\n%s\n" % (posix.getpid(), self.nic)))
+            posix.write(self.fd, commands.to_bytes(f"{posix.getpid()}\n{self.nic}\n"))
         except OSError as problem:
             if self.fd >= 0:        # somebody else's, for instance
                 posix.close(self.fd)
                 self.fd = -1
-            ocf_log("warn", "no pid file %s (%s): stop will not find the sender"
-                    % (self.path, problem.strerror))
+            ocf_log("warn", f"no pid file {self.path} ({problem.strerror}): stop will not find the "
+                    "sender")
         return self
 
     def __exit__(self, *_problem):
@@ -72,10 +72,9 @@ def is_same(fd, path):
 def keep_pid(path, pid):
     """Note the id of a sender that was just started."""
     try:
-        files.write_file(path, "%d\n" % pid)
+        files.write_file(path, f"{pid}\n")
     except OSError as problem:
-        ocf_log("warn", "no pid file %s (%s): stop will not find the sender"
-                % (path, problem.strerror))
+        ocf_log("warn", f"no pid file {path} ({problem.strerror}): stop will not find the sender")
 
 
 def read_pid(path):
@@ -87,7 +86,7 @@ def read_pid(path):
 
 def is_alive(pid):
     """Whether process `pid` exists and has not ended."""
-    state = files.read_file("/proc/%d/stat" % pid).rpartition(")")[2].split() if pid else []
+    state = files.read_file(f"/proc/{pid}/stat").rpartition(")")[2].split() if pid else []
     return bool(state) and state[0] not in ("Z", "X")
 
 
@@ -110,7 +109,7 @@ def is_ours(pid, path, ip, nic):
 
 def command_line(pid):
     """The words that process `pid` was started with, [] where it is gone."""
-    return files.read_file("/proc/%d/cmdline" % pid).split("\0")[:-1] if pid else []
+    return files.read_file(f"/proc/{pid}/cmdline").split("\0")[:-1] if pid else []
 
 
 def is_locked(path):

@@ -43,14 +43,14 @@ class Refused(Exception):
 
 
 def whole_number(low, high, unit):
-    """Return an argparse type: decimal digits from low to high, else an error naming `unit`."""
+    """An argparse type: decimal digits from low to high, else an error naming `unit`."""
 
     def parse(text):
         digits = text.lstrip("0") or text[:1]
         number = text.isascii() and text.isdigit() and len(digits) <= len(str(high))
         if not number or not low <= int(digits) <= high:
             raise argparse.ArgumentTypeError(
-                "{!r} is not a number of {} from {} to {}".format(text, unit, low, high)
+                f"{text!r} is not a number of {unit} from {low} to {high}"
             )
         return int(digits)
 
@@ -58,7 +58,7 @@ def whole_number(low, high, unit):
 
 
 def arguments(argv):
-    """Return the parsed command line; wrong use ends with exit code 2, --help with 0."""
+    """The parsed command line; wrong use ends with exit code 2, --help with 0."""
     parser = argparse.ArgumentParser(
         prog="announce",
         description=DESCRIPTION,
@@ -88,7 +88,7 @@ def arguments(argv):
 
 
 def link_name(line, nic):
-    """Return the name of the interface in a line of `ip -o link show`, asked for as `nic`.
+    """The name of the interface in a line of `ip -o link show`, asked for as `nic`.
 
     Differs from `nic` where that is an alternative name, which may be too long for a socket.
     """
@@ -100,25 +100,25 @@ def link_name(line, nic):
 
 
 def link_flags(line):
-    """Return the flags in a line of `ip -o link show`, such as ["BROADCAST", "UP"]."""
+    """The flags in a line of `ip -o link show`, such as ["BROADCAST", "UP"]."""
     return line.split("<", 1)[-1].split(">", 1)[0].split(",")
 
 
 def address_flags(line):
-    """Return the words that follow the address in a line of `ip -o addr show`."""
+    """The words that follow the address in a line of `ip -o addr show`."""
     # 7: eth0    inet6 2001:db8::10/64 scope global tentative \\       valid_lft ...
     return line.split()[4:]
 
 
 def look_up(nic):
-    """Return the kernel's name of the interface `nic`; warn where nobody can hear it."""
+    """The kernel's name of the interface `nic`; warn where nobody can hear it."""
     nic = nic.split(":")[0]  # eth0:label; the kernel allows no colon in a name
     result = commands.query(["ip", "-o", "link", "show", "dev", nic])
     if result.rc != 0 or not result.out.strip():
         return nic  # packets.hardware_address says what is wrong with it
     name = link_name(result.out, nic)
     if "NO-CARRIER" in link_flags(result.out):
-        complain("warning: {} has no carrier: nobody hears what it sends".format(name))
+        complain(f"warning: {name} has no carrier: nobody hears what it sends")
     return name
 
 
@@ -127,37 +127,35 @@ def check_held(nic, ip, family):
     result = commands.query(["ip", "-o", "-f", family, "addr", "show", "dev", nic, "to", ip])
     if result.rc != 0:
         raise Refused(
-            "cannot tell whether {} is on {} (exit code {} of `ip addr show`: {}):"
-            " --force sends without looking".format(
-                ip, nic, result.rc, result.err.strip() or "no message"
-            )
+            f"cannot tell whether {ip} is on {nic} (exit code {result.rc} of `ip addr show`: "
+            f"{result.err.strip() or 'no message'}): --force sends without looking"
         )
     if not result.out.strip():
         raise Refused(
-            "{} is not on {}: add it first, name the interface that holds it"
-            " (`ip addr show to {}`), or send all the same with --force".format(ip, nic, ip)
+            f"{ip} is not on {nic}: add it first, name the interface that holds it (`ip addr show "
+            f"to {ip}`), or send all the same with --force"
         )
     if family == "inet":
         return
     flags = address_flags(result.out)
     if "dadfailed" in flags:
         raise Refused(
-            "{} on {} failed duplicate address detection: another host has it;"
-            " --force sends all the same".format(ip, nic)
+            f"{ip} on {nic} failed duplicate address detection: another host has it; --force sends "
+            "all the same"
         )
     if "tentative" in flags:
         raise Refused(
-            "{} on {} is still tentative: wait some seconds for duplicate address detection,"
-            " or send all the same with --force".format(ip, nic)
+            f"{ip} on {nic} is still tentative: wait some seconds for duplicate address detection, "
+            "or send all the same with --force"
         )
 
 
 def describe(announcer, mode, family):
-    """Return what one round of `announcer` says, for the line printed about it."""
+    """What one round of `announcer` says, for the line printed about it."""
     kinds = {"both": "ARP request and reply", "request": "ARP request", "reply": "ARP reply"}
     kind = kinds[mode] if family == "inet" else "neighbour advertisement"
     mac = mac_text(announcer.mac)
-    return "{} from {}: {} is at {}".format(kind, announcer.nic, announcer.ip, mac)
+    return f"{kind} from {announcer.nic}: {announcer.ip} is at {mac}"
 
 
 def send(options, family):
@@ -168,17 +166,17 @@ def send(options, family):
         for number, failure in enumerate(rounds, 1):
             if failure:
                 lost += 1
-                complain("round {} of {} not sent: {}".format(number, options.count, failure))
+                complain(f"round {number} of {options.count} not sent: {failure}")
             elif not options.quiet:
                 what = describe(announcer, options.mode, family)
-                print("round {} of {}: {}".format(number, options.count, what), flush=True)
+                print(f"round {number} of {options.count}: {what}", flush=True)
     return FAILURE if lost else SUCCESS
 
 
 def complain(text):
     """Print one line to stderr, or nowhere when that is closed or full."""
     try:
-        print("announce: {}".format(text), file=sys.stderr, flush=True)
+        print(f"announce: {text}", file=sys.stderr, flush=True)
     except OSError:
         sys.stderr = None
 
@@ -192,9 +190,7 @@ def work(options):
     family = "inet" if family == _socket.AF_INET else "inet6"
     if family == "inet6" and options.mode != "both":
         raise Refused(
-            "-A and -U choose a kind of ARP packet, and {} is IPv6: leave them out".format(
-                options.ip
-            ),
+            f"-A and -U choose a kind of ARP packet, and {options.ip} is IPv6: leave them out",
             USAGE,
         )
     if options.mac is not None:
@@ -227,8 +223,8 @@ def main(argv):
         return FAILURE
     except OSError as error:
         sys.stdout = None  # else Python tries again at exit, and tells of it with a traceback
-        complain("cannot write to standard output: {}".format(error.strerror or error))
+        complain(f"cannot write to standard output: {error.strerror or error}")
         return FAILURE
     except Exception as error:  # pylint: disable=broad-except
-        complain("unexpected {}: {}".format(type(error).__name__, error))
+        complain(f"unexpected {type(error).__name__}: {error}")
         return FAILURE

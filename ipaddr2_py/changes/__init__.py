@@ -32,11 +32,11 @@ def run_and_log(argv):
     result = run(argv)
     output = " ".join(result.out[:4 * LONGEST_LINE].split())[:LONGEST_LINE]
     if result.timed_out:
-        told = "ended after its time limit: %s" % commands.quoted(argv)
+        told = f"ended after its time limit: {commands.quoted(argv)}"
     elif result.rc == 127 and not output:
-        told = "command not found: %s" % commands.quoted(argv)
+        told = f"command not found: {commands.quoted(argv)}"
     elif result.rc and not output:
-        told = "command failed with %d: %s" % (result.rc, commands.quoted(argv))
+        told = f"command failed with {result.rc}: {commands.quoted(argv)}"
     else:
         told = output
     failed = bool(result.rc or result.timed_out)
@@ -77,7 +77,7 @@ def run(argv):
         if result is None:
             result = commands.run_directly(argv)
     except Exception as problem:
-        result = children.Result(126, "%s: %s" % (type(problem).__name__, problem))
+        result = children.Result(126, f"{type(problem).__name__}: {problem}")
     if RUN.tracers:
         RUN.trace(commands.transcript(argv, result))
     return result

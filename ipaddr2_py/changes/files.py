@@ -87,7 +87,7 @@ def remove_file(path):
     except FileNotFoundError:
         return True
     except OSError as problem:
-        ocf_log("warn", "could not remove %s: %s" % (path, problem.strerror))
+        ocf_log("warn", f"could not remove {path}: {problem.strerror}")
         return False
     return True
 
@@ -110,10 +110,10 @@ class ocf_take_lock:
         told = False
         while not self._take():
             if not told:
-                ocf_log("info", "waiting for the lock %s" % self.path)
+                ocf_log("info", f"waiting for the lock {self.path}")
                 told = True
             if (end - time.monotonic() if end else children.remaining()) <= 0:
-                raise TimeoutError("%s is held by another process" % self.path)
+                raise TimeoutError(f"{self.path} is held by another process")
             time.sleep(0.02)
         return self
 

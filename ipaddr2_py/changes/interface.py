@@ -6,8 +6,8 @@ One small function for each ip(8) command, and pure functions over what it print
 
 from .. import changes, commands
 from ..addresses import (Address, Unreadable, addr_show_words, address_places, failure,
-                         find_interface, index_of, ip_command, ip_query, is_missing, link_show_words, name_of, parse_held,
-                         was_interrupted)
+                         find_interface, index_of, ip_command, ip_query, is_missing,
+                         link_show_words, name_of, parse_held, was_interrupted)
 from ..commands import split
 from ..ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal,
                    ocf_is_true, ocf_log)
@@ -119,8 +119,8 @@ def collision(nic, ip):
     check_binary("arping")
     told = commands.query(["arping", "-V"])
     if is_foreign_arping(told.out + told.err):
-        ocf_exit_reason("run_arping needs the arping of iputils, but %s says: %s"
-                        % (commands.find("arping"), " ".join((told.out + told.err).split())[:80]))
+        ocf_exit_reason(f"run_arping needs the arping of iputils, but {commands.find('arping')} "
+                        f"says: {' '.join((told.out + told.err).split())[:80]}")
         raise OcfExit(OCF_ERR_INSTALLED)
     # Duplicate address detection: 1 alone means that somebody answered.
     return commands.query(["arping", "-q", "-c", "2", "-w", "3", "-D", "-I", nic, ip]).rc == 1
@@ -186,12 +186,12 @@ def loopback_address(ip):
 
 def remove_conflicting_loopback(ip, params):
     """Put the loopback's ip/32 aside, noted in HA_RSCTMP so that stop can restore it."""
-    ocf_log("info", "removing the conflicting address %s/32 from lo" % ip)
+    ocf_log("info", f"removing the conflicting address {ip}/32 from lo")
     try:
-        files.write_file(files.state_file(ip), "%s 32 255.255.255.255 lo\n" % ip)
+        files.write_file(files.state_file(ip), f"{ip} 32 255.255.255.255 lo\n")
     except OSError as problem:
-        ocf_log("err", "could not note the address %s of lo in %s (%s); stop will not restore it"
-                % (ip, files.state_file(ip), problem.strerror))
+        ocf_log("err", f"could not note the address {ip} of lo in {files.state_file(ip)} "
+                f"({problem.strerror}); stop will not restore it")
     delete_interface("inet", loopback_address(ip), params)
     delete_route(ip, "lo")
 
@@ -205,7 +205,7 @@ def restore_loopback(ip, params, note_stays=False):
     words = files.read_file(path).split()
     if not words:
         return
-    ocf_log("info", "restoring the loopback address %s" % " ".join(words))
+    ocf_log("info", f"restoring the loopback address {' '.join(words)}")
     restored = False
     if words[0] == ip and words[1:] == ["32", "255.255.255.255", "lo"]:
         address = loopback_address(ip)
@@ -214,7 +214,7 @@ def restore_loopback(ip, params, note_stays=False):
         except OcfExit:         # no arping to ask with; nobody else is on lo anyway
             restored = not add_interface("inet", address, dict(params, run_arping="false"))
     else:
-        ocf_log("err", "%s does not hold what this agent writes; not restored" % path)
+        ocf_log("err", f"{path} does not hold what this agent writes; not restored")
     if restored or not note_stays:
         files.remove_file(path)
 
@@ -225,7 +225,7 @@ def add_ipv6_addrlabel(ip, params):
     ocf_log("info", commands.quoted(argv))
     rc = ocf_run(argv)
     if rc:
-        ocf_log("warn", "%s failed." % commands.quoted(argv))
+        ocf_log("warn", f"{commands.quoted(argv)} failed.")
     return rc
 
 

@@ -46,8 +46,8 @@ class secondaries_kept:
         # Also where no other address is there now: another resource may be about to add one.
         self.get_lock()
         if setting(self.nic) in OFF and not self.switch_on() and self.is_among_others():
-            ocf_log("warn", "%s cannot be set: other addresses of the network of %s on %s may be "
-                    "deleted along with it" % (SETTING % self.nic, self.address.ip, self.nic))
+            ocf_log("warn", f"{SETTING % self.nic} cannot be set: other addresses of the network "
+                    f"of {self.address.ip} on {self.nic} may be deleted along with it")
 
     def is_among_others(self):
         """Whether the interface has other addresses of that network, or that cannot be told."""
@@ -64,8 +64,7 @@ class secondaries_kept:
             posix.set_inheritable(self.fd, True)
             RUN.inherited.add(self.fd)
         except OSError as problem:      # TimeoutError among them
-            ocf_log("warn", "no lock on %s (%s): going on without"
-                    % (path, problem.strerror or problem))
+            ocf_log("warn", f"no lock on {path} ({problem.strerror or problem}): going on without")
 
     def switch_on(self):
         """Switch the setting on, after that was noted where it is to be put back; whether it is."""

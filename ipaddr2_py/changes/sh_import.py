@@ -25,7 +25,8 @@ def add_site_packages():
     environment = sys.executable.rpartition("/")[0].rpartition("/")[0]
     if posix.access(environment + "/pyvenv.cfg", posix.R_OK):
         # Debian's getsitepackages() tells its own folders alone.
-        folders.append("%s/lib/python%d.%d/site-packages" % ((environment,) + sys.version_info[:2]))
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        folders.append(f"{environment}/lib/python{version}/site-packages")
     # Since Python 3.14 sys.prefix is a virtual environment's, though -S leaves that out.
     folders += site.getsitepackages([sys.base_prefix])
     for folder in folders:

@@ -31,7 +31,7 @@ from ..vip import CHECKED_ACTIONS
 from .params import FIREWALLS
 from .share import Share, configured_share, derived_mac, digest_of, leave_group, matches
 
-MISSING = {"no": "the address is missing", "partial": "bucket %d is not held here",
+MISSING = {"no": "the address is missing", "partial": "bucket {bucket} is not held here",
            "partial2": "the firewall rule is missing, or not as it should be",
            "shared": "is a plain address now, but the firewall still shares it"}
 
@@ -64,7 +64,7 @@ def hindrance(vip, name):
         return "it is for IPv4"
     for program in programs(name):
         if not have_binary(program):
-            return "%s is not installed" % program
+            return f"{program} is not installed"
     if name == "clusterip" and not backend(name).has_target():
         return "this kernel has no target CLUSTERIP"
     if name == "nft" and vip.action in CHECKED_ACTIONS and not backend(name).works():
@@ -86,8 +86,8 @@ def check_tools(vip):
         for program in programs(asked):
             check_binary(program)
     elif not usable(vip):
-        ocf_exit_reason("no firewall for Cluster IP here: %s" % "; ".join(
-            "%s: %s" % (name, hindrance(vip, name)) for name in FIREWALLS))
+        ocf_exit_reason("no firewall for Cluster IP here: " + "; ".join(
+            f"{name}: {hindrance(vip, name)}" for name in FIREWALLS))
         raise OcfExit(OCF_ERR_INSTALLED)
 
 
@@ -112,10 +112,10 @@ class locked:
             self.lock = files.ocf_take_lock(path).__enter__()
         except OSError as problem:      # TimeoutError among them
             if self.vip.action != "stop" or isinstance(problem, TimeoutError):
-                ocf_exit_reason("no lock on %s: %s; another instance of %s may be at work"
-                                % (path, problem.strerror or problem, self.vip.ip))
+                ocf_exit_reason(f"no lock on {path}: {problem.strerror or problem}; another "
+                                f"instance of {self.vip.ip} may be at work")
                 raise OcfExit(OCF_ERR_GENERIC) from None
-            ocf_log("warn", "no lock on %s (%s): stopping without" % (path, problem.strerror))
+            ocf_log("warn", f"no lock on {path} ({problem.strerror}): stopping without")
         return self
 
     def __exit__(self, *_problem):
@@ -139,7 +139,7 @@ def found_shares(vip, names):
         except Unreadable as problem:
             if vip.params["clusterip_firewall"] not in FIREWALLS and "supported" in str(problem):
                 continue        # what this kernel cannot do it does not hold either
-            ocf_exit_reason("cannot tell what %s holds of %s: %s" % (name, vip.ip, problem))
+            ocf_exit_reason(f"cannot tell what {name} holds of {vip.ip}: {problem}")
             raise OcfExit(OCF_ERR_GENERIC) from None
         if share:
             found.append((module, share))
@@ -298,12 +298,12 @@ def may_hold(vip, name):
         return backend(name).look(vip) is not None
     except Unreadable as problem:
         if vip.note:
-            ocf_log("warn", "cannot tell what %s holds of %s: %s" % (name, vip.ip, problem))
+            ocf_log("warn", f"cannot tell what {name} holds of {vip.ip}: {problem}")
         return bool(vip.note)
 
 
 def leave_noted(vip):
-    """Undo join_group() on the noted interface, whatever it is called now; False where that failed."""
+    """Undo join_group() on the noted interface, whatever it is called now; whether that worked."""
     nic = addresses.name_of(vip.note.index) if vip.note else ""
     return not nic or leave_group(nic, vip.note.mac)
 
@@ -329,6 +329,5 @@ def stray_mac(vip):
 
 def log_missing(vip, status):
     """Log why the address is not served in full: no, partial or partial2."""
-    text = MISSING[status]
-    ocf_log("info" if ocf_is_probe(vip.action) else "warn", "Cluster IP %s: %s"
-            % (vip.ip, text % vip.bucket if "%" in text else text))
+    text = MISSING[status].format(bucket=vip.bucket)
+    ocf_log("info" if ocf_is_probe(vip.action) else "warn", f"Cluster IP {vip.ip}: {text}")

@@ -32,7 +32,7 @@ def chain_name(ip):
 def match_words(share, number):
     """The words of a bucket's rule, as they are added."""
     return ["-m", "cluster", "--cluster-total-nodes", str(share.total), "--cluster-local-node",
-            str(number), "--cluster-hash-seed", "0x%08x" % share.seed, "-j", "RETURN"]
+            str(number), "--cluster-hash-seed", f"0x{share.seed:08x}", "-j", "RETURN"]
 
 
 def arp_words(share, ip):
@@ -135,8 +135,8 @@ def read(vip):
     arp = commands.query_end(name)
     for program, result in (("iptables", listed), ("arptables", arp)):
         if result.rc:
-            raise Unreadable("%s ended with %d: %s" % (
-                program, result.rc, " ".join(result.err.split())[:200] or "no output"))
+            raise Unreadable(f"{program} ended with {result.rc}: "
+                             f"{' '.join(result.err.split())[:200] or 'no output'}")
     return Rules(listed.out, arp.out, vip.ip)
 
 

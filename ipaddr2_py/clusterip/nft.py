@@ -59,11 +59,11 @@ def hash_chains(mode):
 def skeleton(vip, share, defragment=DEFRAGMENT[0]):
     """All rules but the buckets': tuples (family, chain, rule, comment), chains in order of use."""
     family = FAMILY[vip.family]
-    settings = "IPaddr2 %s %s %s %s %d 0x%08x" % (share.nic, share.mac, share.own or "-",
-                                                  share.hash, share.total, share.seed)
+    settings = (f"IPaddr2 {share.nic} {share.mac} {share.own or '-'} {share.hash} {share.total} "
+                f"0x{share.seed:08x}")
     rules = [
-        (family, "prerouting", 'iifname "%s" %s daddr %s meta pkttype set host goto share'
-         % (share.nic, family, vip.ip), settings),
+        (family, "prerouting", f'iifname "{share.nic}" {family} daddr {vip.ip} meta pkttype set '
+         'host goto share', settings),
         (family, "share", NOT_ASKING[family], "errors and answers reach all nodes")]
     if PORTS[share.hash]:
         rules += [(family, "share", "meta l4proto { tcp, udp, udplite, sctp, dccp } goto ports",
@@ -73,8 +73,8 @@ def skeleton(vip, share, defragment=DEFRAGMENT[0]):
     rules += [(family, "share", "goto source", "hashed by source address"),
               (family, "source", "drop", "the other nodes' buckets")]
     if family == "ip":
-        return rules + [("arp", "output", 'oifname "%s" arp saddr ip %s arp saddr ether set %s'
-                         % (share.nic, vip.ip, share.mac), settings)]
+        return rules + [("arp", "output", f'oifname "{share.nic}" arp saddr ip {vip.ip} arp saddr '
+                         f'ether set {share.mac}', settings)]
     return rules + neighbour_discovery(vip, share, settings)
 
 
@@ -86,28 +86,27 @@ def neighbour_discovery(vip, share, settings):
     receivers have to ignore, make up for the change.
     """
     own, mac = mac_bytes(share.own), mac_bytes(share.mac)
-    change = "%s @th,208,48 set 0x%s @th,48,16 set 0x%04x" % (
-        own.hex(), mac.hex(), checksum_makeup(own, mac))
-    start = 'oifname "%s" icmpv6 type ' % share.nic
+    makeup = checksum_makeup(own, mac)
+    change = f"{own.hex()} @th,208,48 set 0x{mac.hex()} @th,48,16 set 0x{makeup:04x}"
+    start = f'oifname "{share.nic}" icmpv6 type '
     target = address_bytes(vip.ip, "inet6").hex()
-    return [("ip6", "output", "%s136 @th,64,128 0x%s @th,192,64 0x0201%s" % (
-                start, target, change), settings),
-            ("ip6", "output", "%s135 ip6 saddr %s @th,192,64 0x0101%s" % (
-                start, vip.ip, change), "the same for solicitations")]
+    return [("ip6", "output", f"{start}136 @th,64,128 0x{target} @th,192,64 "
+             f"0x0201{change}", settings),
+            ("ip6", "output", f"{start}135 ip6 saddr {vip.ip} @th,192,64 "
+             f"0x0101{change}", "the same for solicitations")]
 
 
 def bucket_rules(vip, share, number):
     """A bucket's accept rules, as skeleton() has the others; they belong before the final drop."""
     family = FAMILY[vip.family]
-    return [(family, chain, "jhash %s saddr%s mod %d seed 0x%08x %d accept"
-             % (family, ports, share.total, share.seed, number - 1), "bucket %d" % number)
+    return [(family, chain, f"jhash {family} saddr{ports} mod {share.total} seed "
+             f"0x{share.seed:08x} {number - 1} accept", f"bucket {number}")
             for chain, ports in sorted(hash_chains(share.hash).items())]
 
 
 def commands_for(vip, verb, rules):
     """nft commands that add or insert rules."""
-    return ['%s rule %s %s %s %s comment "%s"' % (verb, family, table_name(vip.ip), chain, rule,
-                                                  comment)
+    return [f'{verb} rule {family} {table_name(vip.ip)} {chain} {rule} comment "{comment}"'
             for family, chain, rule, comment in rules]
 
 
@@ -119,7 +118,7 @@ def table_script(vip, share, numbers, defragment=DEFRAGMENT[0]):
     rules = skeleton(vip, share, defragment)
     for family, chain in dict.fromkeys(rule[:2] for rule in rules):
         hook = " { %s }" % HOOKS[chain] if chain in HOOKS else ""
-        script.append("add chain %s %s %s%s" % (family, name, chain, hook))
+        script.append(f"add chain {family} {name} {chain}{hook}")
     script += commands_for(vip, "add", rules)
     for number in sorted(numbers):
         script += commands_for(vip, "insert", bucket_rules(vip, share, number))
@@ -183,8 +182,8 @@ def look(vip):
             text += result.out
             tables += 1
         elif "No such file or directory" not in result.err:
-            raise Unreadable("nft ended with %d: %s" % (
-                result.rc, " ".join(result.err.split())[:200] or "no output"))
+            raise Unreadable(f"nft ended with {result.rc}: "
+                             f"{' '.join(result.err.split())[:200] or 'no output'}")
     if not tables:
         return None
     share = parse_share(parse_rules(text), vip)
@@ -236,8 +235,8 @@ def make_tables(vip, share, found):
     first = changes.run(["nft", "; ".join(table_script(vip, share, numbers))])
     if first.rc == 0:
         return True
-    ocf_log("info", "nft: %s; trying connection tracking to join fragments"
-            % " ".join(first.out.split())[:300])
+    ocf_log("info", f"nft: {' '.join(first.out.split())[:300]}; trying connection tracking to join "
+            "fragments")
     return ocf_run(["nft", "; ".join(table_script(vip, share, numbers, DEFRAGMENT[1]))]) == 0
 
 
@@ -246,7 +245,7 @@ def release(vip, found):
     if not found or vip.bucket not in found.buckets:
         return True
     return ocf_run(["nft", "; ".join(
-        "delete rule %s %s %s handle %d" % (FAMILY[vip.family], table_name(vip.ip), chain, handle)
+        f"delete rule {FAMILY[vip.family]} {table_name(vip.ip)} {chain} handle {handle}"
         for chain, handle in found.buckets[vip.bucket])]) == 0
 
 
@@ -254,6 +253,6 @@ def remove(vip, found):
     """Remove the tables and the multicast MAC; whether that worked."""
     name = table_name(vip.ip)
     rc = ocf_run(["nft", "; ".join(
-        "add table %s %s; delete table %s %s" % (family, name, family, name)
+        f"add table {family} {name}; delete table {family} {name}"
         for family in families(vip))])
     return leave_group(found.nic, found.mac) and rc == 0

@@ -16,7 +16,7 @@ HASH_LIMIT = 2 ** 32        # a hash has 32 bits
 
 def refuse(name, value, why):
     """Exit 6 with a reason that names parameter, value and remedy."""
-    ocf_exit_reason("%s [%s] %s" % (name, value, why))
+    ocf_exit_reason(f"{name} [{value}] {why}")
     raise OcfExit(OCF_ERR_CONFIGURED)
 
 
@@ -25,18 +25,18 @@ def check_params(vip):
     values = vip.params
     firewall = values["clusterip_firewall"]
     if firewall not in FIREWALLS + ("auto",):
-        refuse("clusterip_firewall", firewall, "is not one of auto, %s" % ", ".join(FIREWALLS))
+        refuse("clusterip_firewall", firewall, f"is not one of auto, {', '.join(FIREWALLS)}")
     if values["clusterip_hash"] not in HASHES:
         refuse("clusterip_hash", values["clusterip_hash"], "is not one of " + ", ".join(HASHES))
     if vip.bucket > vip.buckets:
-        refuse("meta attribute clone", vip.bucket - 1, "must be below clone_max [%d]" % vip.buckets)
+        refuse("meta attribute clone", vip.bucket - 1, f"must be below clone_max [{vip.buckets}]")
     seed = values["clusterip_hash_seed"]
     if seed and parse_seed(seed) is None:
         refuse("clusterip_hash_seed", seed, "must be a number from 0 to 4294967295, or one in "
                "hexadecimal behind 0x, or empty")
     if vip.family == "inet6" and firewall in ("clusterip", "iptables"):
-        refuse("clusterip_firewall", firewall, "is for IPv4, but ip is the IPv6 address %s; nft "
-               "serves both" % vip.ip)
+        refuse("clusterip_firewall", firewall, f"is for IPv4, but ip is the IPv6 address {vip.ip}; "
+               "nft serves both")
     if '"' in vip.nic or "*" in vip.nic:
         refuse("nic", vip.nic, "has a character that no rule of a firewall can hold")
     check_iptables(vip)
@@ -61,22 +61,22 @@ def check_iptables(vip):
     firewall, table = vip.params["clusterip_firewall"], vip.params["clusterip_table"]
     chain = vip.params["clusterip_chain"]
     if table not in TABLES:
-        refuse("clusterip_table", table, "is not one of %s: the match cluster has to see every "
-               "packet, after connection tracking" % ", ".join(TABLES))
+        refuse("clusterip_table", table, f"is not one of {', '.join(TABLES)}: the match cluster "
+               "has to see every packet, after connection tracking")
     plain = chain.replace("_", "").replace("-", "").replace(".", "")
     if not (plain.isascii() and plain.isalnum() and chain[0] != "-"
             and len(chain) <= CHAIN_LENGTH):
-        refuse("clusterip_chain", chain, "is not the name of a chain: 1 to %d letters, digits and "
-               "._- with no dash in front" % CHAIN_LENGTH)
+        refuse("clusterip_chain", chain, f"is not the name of a chain: 1 to {CHAIN_LENGTH} "
+               "letters, digits and ._- with no dash in front")
     if chain in ("OUTPUT", "POSTROUTING"):
         refuse("clusterip_chain", chain, "does not see packets that come in")
     # POSTROUTING, the other one that filter and security lack, is refused already.
     if chain == "PREROUTING" and table != "mangle" and vip.family == "inet" and \
             firewall in ("iptables", "auto"):
-        refuse("clusterip_table", table, "has no chain PREROUTING, which clusterip_chain [%s] "
-               "names; set that to INPUT, or the table to mangle" % chain)
+        refuse("clusterip_table", table, "has no chain PREROUTING, which clusterip_chain "
+               f"[{chain}] names; set that to INPUT, or the table to mangle")
     if firewall == "iptables" and vip.buckets > MATCH_LIMIT:
-        refuse("clone_max", vip.buckets, "is more than the %d buckets of the iptables backend; nft "
-               "can do more" % MATCH_LIMIT)
+        refuse("clone_max", vip.buckets, f"is more than the {MATCH_LIMIT} buckets of the iptables "
+               "backend; nft can do more")
     if vip.buckets >= HASH_LIMIT:
         refuse("clone_max", vip.buckets, "is more than a 32-bit hash can part")

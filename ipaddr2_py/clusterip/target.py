@@ -182,14 +182,14 @@ def write_bucket(vip, sign, number):
     try:
         fd = posix.open(buckets_file(vip.ip), posix.O_WRONLY | posix.O_CLOEXEC)
     except OSError as problem:
-        ocf_log("err", "cannot write %s: %s" % (buckets_file(vip.ip), problem.strerror))
+        ocf_log("err", f"cannot write {buckets_file(vip.ip)}: {problem.strerror}")
         return False
     try:
         posix.write(fd, b"%s%d\n" % (sign.encode(), number))
         return True
     except OSError as problem:
-        ocf_log("err", "the kernel refused %s%d in %s: %s"
-                % (sign, number, buckets_file(vip.ip), problem.strerror))
+        ocf_log("err", f"the kernel refused {sign}{number} in {buckets_file(vip.ip)}: "
+                f"{problem.strerror}")
         return False
     finally:
         posix.close(fd)
@@ -220,5 +220,5 @@ def remove(vip, _share):
     if not found:
         return True
     release(vip, found)
-    ocf_log("info", "%s: the last bucket is released, its rules are removed" % vip.ip)
+    ocf_log("info", f"{vip.ip}: the last bucket is released, its rules are removed")
     return delete_rules(list_rules(vip)) and look(vip) is None

@@ -20,8 +20,9 @@ LOG_NAMES = {"crit": "CRIT", "err": "ERROR", "warn": "WARNING", "info": "INFO", 
 
 def write(level, message):
     """Log a message; level is one of LOG_NAMES."""
-    text = "%s: %s" % (LOG_NAMES[level], message.replace("\n", " "))
-    RUN.trace("# %s\n" % text)
+    line = message.replace("\n", " ")
+    text = f"{LOG_NAMES[level]}: {line}"
+    RUN.trace(f"# {text}\n")
     if level == "debug":
         ha_debug(text)
     else:
@@ -30,7 +31,7 @@ def write(level, message):
 
 def write_reason(message):
     """Log why the action fails, which was told on stderr."""
-    RUN.trace("# reason: %s\n" % message)
+    RUN.trace(f"# reason: {message}\n")
     ha_log("ERROR: " + message, ignore_stderr=True)
 
 
@@ -57,8 +58,8 @@ def hadate(before, after):
 def set_logtag():
     """IPaddr2(<instance>)[<pid>], or HA_LOGTAG where that is set."""
     name = sys.argv[0].rpartition("/")[2] or "IPaddr2"
-    return ENV.get("HA_LOGTAG") or "%s(%s)[%d]" % (
-        name, ENV.get("OCF_RESOURCE_INSTANCE", "default"), AGENT_PID)
+    instance = ENV.get("OCF_RESOURCE_INSTANCE", "default")
+    return ENV.get("HA_LOGTAG") or f"{name}({instance})[{AGENT_PID}]"
 
 
 def _facility():
@@ -83,7 +84,7 @@ def ha_log(text, ignore_stderr=False):
     if facility:
         _syslog(facility, tag, _syslog_level(text), text)
     if logfile:
-        _append(logfile, hadate("", " %s:    %s" % (tag, text)))
+        _append(logfile, hadate("", f" {tag}:    {text}"))
     if not facility and not logfile and not ignore_stderr:
         write_all(2, hadate("", text))
     debuglog = ENV.get("HA_DEBUGLOG", "")
@@ -139,7 +140,7 @@ def _syslog(facility, tag, level, text):
     flush()
     if commands.find("logger") and "logger" not in RUN.hanging:
         RUN.loggers.append(commands.query_start(
-            ["logger", "-t", tag, "-p", "%s.%s" % (facility, level), text]))
+            ["logger", "-t", tag, "-p", f"{facility}.{level}", text]))
         return
     _to_dev_log(facility, tag, level, text)
 
@@ -149,7 +150,7 @@ def _to_dev_log(facility, tag, level, text):
     import _socket
     import syslog
 
-    line = "<%d>%s %s: %s" % (
+    line = "<%s>%s %s: %s" % (
         getattr(syslog, "LOG_" + facility.upper(), syslog.LOG_USER)
         | getattr(syslog, "LOG_" + level.upper()),
         time.strftime("%b %e %T"), tag, text.replace("\0", ""))

@@ -32,15 +32,15 @@ def ocf_start_trace(action):
     write_trace("# %s %s of %s\n" % (time.strftime("%F %T"), action, set_logtag()))
     for name in sorted(ENV):
         if name.startswith(("OCF_", "HA_")) or name == "PATH":
-            write_trace("%s=%s\n" % (name, commands.quoted([ENV[name]])))
+            write_trace(f"{name}={commands.quoted([ENV[name]])}\n")
 
 
 def _trace_file(target, action):
     """Descriptor of the trace file, or -1 where none can be written."""
     if not target.startswith("/"):
         if target:
-            ocf_log("warn", "OCF_TRACE_FILE [%s] must be a descriptor from 3 to 9 or an absolute "
-                    "path" % target)
+            ocf_log("warn", f"OCF_TRACE_FILE [{target}] must be a descriptor from 3 to 9 or an "
+                    "absolute path")
         if posix.isatty(0):
             return 2
         folder = env("OCF_RESKEY_trace_dir", env("HA_VARLIB", "/var/lib/heartbeat") + "/trace_ra")
@@ -57,5 +57,5 @@ def _trace_file(target, action):
         return posix.open(target, posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND
                           | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK, 0o600)
     except OSError as problem:
-        ocf_log("warn", "no trace in %s: %s" % (target, problem.strerror))
+        ocf_log("warn", f"no trace in {target}: {problem.strerror}")
         return -1

@@ -40,23 +40,23 @@ class ProviderError(Exception):
 
 
 def program_file(name):
-    """Return the path of a program of ours: in the installed package, or in bin/ of a checkout."""
+    """The path of a program of ours: in the installed package, or in bin/ of a checkout."""
     checkout = os.path.join(os.path.dirname(PACKAGE_FOLDER), "bin", name)
     for path in (os.path.join(PACKAGE_FOLDER, name), os.path.join(PACKAGE_FOLDER, "bin", name),
                  checkout):
         if os.path.isfile(path):
             return path
-    raise ProviderError("there is no %s in %s and no %s" % (name, PACKAGE_FOLDER, checkout))
+    raise ProviderError(f"there is no {name} in {PACKAGE_FOLDER} and no {checkout}")
 
 
 def copy_program(source, target, interpreter):
     """Copy a program of ours, with the shebang `interpreter -IS`, mode 0755."""
-    shebang = "#!%s -IS\n" % interpreter
+    shebang = f"#!{interpreter} -IS\n"
     if re.search(r"\s", interpreter) or len(os.fsencode(shebang)) > SHEBANG_LIMIT:
         raise ProviderError(
-            "the path of the interpreter, %r, cannot stand in the first line of a program: it has "
-            "to be free of white space and to fit into %d bytes. Use a Python with a shorter path."
-            % (interpreter, SHEBANG_LIMIT))
+            f"the path of the interpreter, {interpreter!r}, cannot stand in the first line of a "
+            f"program: it has to be free of white space and to fit into {SHEBANG_LIMIT} bytes. Use "
+            "a Python with a shorter path.")
     with open(source, encoding="utf-8") as file:
         text = file.read().split("\n", 1)[1]
     with open(target, "w", encoding="utf-8") as file:
@@ -65,7 +65,7 @@ def copy_program(source, target, interpreter):
 
 
 def is_ours(path):
-    """Tell whether path is an agent of ours: a link to one, dangling or not, or a copy."""
+    """Whether path is an agent of ours: a link to one, dangling or not, or a copy."""
     if os.path.islink(path) and not os.path.exists(path):
         return os.readlink(path).endswith(("/bin/" + AGENT, "/ipaddr2_py/" + AGENT))
     try:
@@ -82,13 +82,13 @@ def install(paths, link, force=False, api=""):
     """
     if not os.path.isdir(paths.root):
         raise ProviderError(
-            "there is no folder %s; is Pacemaker installed? --ocf-root names another" % paths.root)
+            f"there is no folder {paths.root}; is Pacemaker installed? --ocf-root names another")
     folder, name = os.path.split(paths.agent)
     if os.path.lexists(paths.agent) and not is_ours(paths.agent) and not force:
-        aside = os.path.join(folder, ".%s.diverted" % name)
+        aside = os.path.join(folder, f".{name}.diverted")
         raise ProviderError(DIVERT.format(path=paths.agent, aside=aside))
     make_folder(folder, paths.root)
-    new = os.path.join(folder, ".%s.%d" % (name, os.getpid()))  # agents with a dot are not listed
+    new = os.path.join(folder, f".{name}.{os.getpid()}")  # agents with a dot are not listed
     try:
         if link:
             os.symlink(program_file(AGENT), new)
@@ -186,23 +186,22 @@ def check(agent, library):
     result = commands.query([os.path.abspath(agent), "meta-data"])
     if result.rc != 0 or "<resource-agent" not in result.out:
         raise ProviderError(
-            "%s meta-data does not work (exit code %d): %s\nIts first line is %s. With --copy it "
-            "gets %s, and the package beside it."
-            % (program_file(AGENT), result.rc, result.err.strip() or "no output", first,
-               sys.executable))
-    program = ("import sys; sys.path.insert(0, %r); from ipaddr2_py.changes import "
-               "sh_import; sh_import.add_site_packages(); import sh" % library)
+            f"{program_file(AGENT)} meta-data does not work (exit code {result.rc}): "
+            f"{result.err.strip() or 'no output'}\nIts first line is {first}. With --copy it gets "
+            f"{sys.executable}, and the package beside it.")
+    program = (f"import sys; sys.path.insert(0, {library!r}); from ipaddr2_py.changes import "
+               "sh_import; sh_import.add_site_packages(); import sh")
     if commands.query([interpreter, "-IS", "-c", program]).rc != 0:
         raise ProviderError(
-            "%s, which is to run the agent, has no library sh, and a start needs it: install "
-            "python3-sh (Debian), or sh with its pip" % interpreter)
+            f"{interpreter}, which is to run the agent, has no library sh, and a start needs it: "
+            "install python3-sh (Debian), or sh with its pip")
 
 
 def remove(paths):
     """Remove what install() made; nothing else, and no complaint where there is nothing."""
     if os.path.lexists(paths.agent):
         if not is_ours(paths.agent):
-            raise ProviderError("%s is not ours, so it stays as it is" % paths.agent)
+            raise ProviderError(f"{paths.agent} is not ours, so it stays as it is")
         os.unlink(paths.agent)
     remove_package(paths)
     remove_empty(os.path.dirname(paths.agent))
@@ -229,8 +228,8 @@ class Places:
     def __init__(self, ocf_root, provider):
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", provider):
             raise ProviderError(
-                "%r is no name for a provider: letters, digits, '_', '-' and '.', not "
-                "beginning with '-' or '.'" % provider)
+                f"{provider!r} is no name for a provider: letters, digits, '_', '-' and '.', not "
+                "beginning with '-' or '.'")
         self.root = os.path.abspath(ocf_root)
         self.agent = os.path.join(self.root, "resource.d", provider, AGENT)
         self.library = os.path.join(self.root, "lib", provider)
@@ -238,7 +237,7 @@ class Places:
 
 
 def arguments(argv):
-    """Return the parsed command line."""
+    """The parsed command line."""
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--provider", default="ipaddr2py", metavar="NAME",
                         help="the agent becomes ocf:NAME:IPaddr2 (default: %(default)s)")
@@ -273,15 +272,15 @@ def main(argv=None):
         paths = Places(options.ocf_root, options.provider)
         if options.verb == "remove":
             remove(paths)
-            print("removed ocf:%s:%s" % (options.provider, AGENT))
+            print(f"removed ocf:{options.provider}:{AGENT}")
         else:
             install(paths, options.link, options.force, options.ocf_api)
-            print("installed ocf:%s:%s as %s" % (options.provider, AGENT, paths.agent))
+            print(f"installed ocf:{options.provider}:{AGENT} as {paths.agent}")
     except ProviderError as problem:
         print(problem, file=sys.stderr)
         return 1
     except OSError as problem:
         hint = "; this needs root" if isinstance(problem, PermissionError) else ""
-        print("%s%s" % (problem, hint), file=sys.stderr)
+        print(f"{problem}{hint}", file=sys.stderr)
         return 1
     return 0

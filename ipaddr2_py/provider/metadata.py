@@ -46,7 +46,7 @@ ACTIONS = (
 
 
 def templates_folder():
-    """Return the folder of the templates: inside an installed package, beside it in a checkout."""
+    """The folder of the templates: inside an installed package, beside it in a checkout."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for folder in (os.path.join(package, "templates"),
                    os.path.join(os.path.dirname(package), "templates")):
@@ -56,20 +56,20 @@ def templates_folder():
 
 
 def wrapped(text):
-    """Return text with each paragraph filled to WIDTH columns; examples keep their lines."""
+    """Text with each paragraph filled to WIDTH columns; examples keep their lines."""
     return "\n\n".join(filled(block) for block in blocks(text))
 
 
 def paragraphs(text):
-    """Return text as troff paragraphs (man macros); examples are set apart, lines kept."""
+    """Text as troff paragraphs (man macros); examples are set apart, lines kept."""
     return "\n.PP\n".join(
-        ".RS 4\n.nf\n%s\n.fi\n.RE" % roff(textwrap.dedent(block)) if is_example(block)
+        f".RS 4\n.nf\n{roff(textwrap.dedent(block))}\n.fi\n.RE" if is_example(block)
         else roff(filled(block))
         for block in blocks(text))
 
 
 def filled(block):
-    """Return one paragraph filled to WIDTH columns, or an example as it is."""
+    """One paragraph filled to WIDTH columns, or an example as it is."""
     if is_example(block):
         return block
     return textwrap.fill(
@@ -77,41 +77,41 @@ def filled(block):
 
 
 def blocks(text):
-    """Return the paragraphs of text, a list of str; an empty line parts them."""
+    """The paragraphs of text, a list of str; an empty line parts them."""
     return text.strip("\n").split("\n\n")
 
 
 def is_example(block):
-    """Tell whether a paragraph is an example, which params.py indents by two spaces."""
+    """Whether a paragraph is an example, which params.py indents by two spaces."""
     return block.startswith("  ")
 
 
 def roff(text):
-    """Return text with all that troff would take for a request or an escape made plain."""
+    """Text with all that troff would take for a request or an escape made plain."""
     escaped = str(text).replace("\\", "\\e").replace("-", "\\-")
     return "\n".join(
         "\\&" + line if line[:1] in (".", "'") else line for line in escaped.split("\n"))
 
 
 def render(agent_name="IPaddr2", api="1.0"):
-    """Return the metadata: an XML document after OCF resource agent API 1.0 or 1.1, a str.
+    """The metadata: an XML document after OCF resource agent API 1.0 or 1.1, a str.
 
     Only 1.1 knows the action reload-agent; ocf-tester and older tools only know 1.0. Raises
     ValueError for another api.
     """
     if api not in ("1.0", "1.1"):
-        raise ValueError("OCF resource agent API [%s] is not known: 1.0 or 1.1" % api)
+        raise ValueError(f"OCF resource agent API [{api}] is not known: 1.0 or 1.1")
     tracing = params.TRACING if api == "1.1" else ()
     return _render("IPaddr2.xml.j2", True, agent_name=agent_name, api=api,
                    parameters=params.TABLE + tracing, reloadable=params.RELOADABLE)
 
 
 def render_manpage(agent_name="IPaddr2", provider="ipaddr2py", date=""):
-    """Return the manual page ocf_PROVIDER_NAME(7) as troff source, a str; date is YYYY-MM-DD."""
+    """The manual page ocf_PROVIDER_NAME(7) as troff source, a str; date is YYYY-MM-DD."""
     return _render(
         "IPaddr2.7.j2", False, agent_name=agent_name, provider=provider, date=date,
         parameters=params.TABLE,
-        page_name="ocf_%s_%s" % (provider, agent_name), exit_codes=EXIT_CODES)
+        page_name=f"ocf_{provider}_{agent_name}", exit_codes=EXIT_CODES)
 
 
 def _render(template, autoescape, **values):
