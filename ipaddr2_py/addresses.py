@@ -55,7 +55,7 @@ class Address:
 # --- values ----------------------------------------------------------------------------------
 
 
-def ipv4_bytes(text):
+def ipv4_bytes(text: str):
     """The 4 bytes of an IPv4 address as the kernel spells it, None where text is not one.
 
     Four numbers from 0 to 255 without more zeros in front, as inet_pton(3) takes them.
@@ -70,7 +70,7 @@ def ipv4_bytes(text):
     return bytes(map(int, words))
 
 
-def address_bytes(text, family):
+def address_bytes(text: str, family: str):
     """The 4 or 16 bytes of an address, None where text is not one of that family."""
     if family == "inet":
         return ipv4_bytes(text)
@@ -82,7 +82,7 @@ def address_bytes(text, family):
         return None
 
 
-def address_text(packed, family):
+def address_text(packed: bytes, family: str) -> str:
     """The text of 4 or 16 address bytes, as `ip` prints it (RFC 5952 for IPv6)."""
     if family == "inet":
         return ".".join(map(str, packed))
@@ -91,13 +91,13 @@ def address_text(packed, family):
     return _socket.inet_ntop(_socket.AF_INET6, packed)
 
 
-def canonical(text, family):
+def canonical(text: str, family: str) -> str:
     """The address as `ip` prints it; text as it is where it is not one."""
     packed = address_bytes(text, family)
     return text if packed is None else address_text(packed, family)
 
 
-def in_network(ip, base, prefix, family="inet"):
+def in_network(ip: str, base: str, prefix: int, family: str = "inet") -> bool:
     """Whether address `ip` lies in the network of base/prefix."""
     first, second = address_bytes(ip, family), address_bytes(base, family)
     if first is None or second is None:
@@ -134,12 +134,12 @@ def mac_text(packed: bytes) -> str:
 # --- asking `ip` -----------------------------------------------------------------------------
 
 
-def ip_command():
+def ip_command() -> list:
     """The words that start ip(8): IP2UTIL where set; blanks alone are no program."""
     return (ENV.get("IP2UTIL") or "ip").split() or ["ip"]
 
 
-def prefetch_ip(words):
+def prefetch_ip(words) -> None:
     """Begin `ip WORDS`, which is soon to be asked for; where that fails, it is seen then."""
     try:
         commands.prefetch(ip_command() + words)
@@ -147,7 +147,7 @@ def prefetch_ip(words):
         pass
 
 
-def addr_show_words(family, ip):
+def addr_show_words(family: str, ip: str) -> list:
     """The words that ask `ip` where address `ip` is held."""
     return ["-o", "-f", family, "addr", "show", "to", ip]
 
@@ -165,29 +165,29 @@ def ip_query(words):
     return result
 
 
-def was_interrupted(result):
+def was_interrupted(result) -> bool:
     """Whether `ip` says that its list may lack something: the kernel's changed while it read."""
     return "Dump was interrupted" in result.err
 
 
-def failure(words, result):
+def failure(words, result) -> str:
     """A sentence that tells how `ip WORDS` failed."""
     limit = " at its time limit" if result.timed_out else ""
     output = " ".join((result.err or result.out).split())[:200] or "no output"
     return f"{commands.quoted(ip_command() + words)} ended with {result.rc}{limit}: {output}"
 
 
-def link_show_words(nic):
+def link_show_words(nic: str) -> list:
     """The words that ask `ip` for the hardware of interface `nic`."""
     return ["link", "show", "dev", nic]
 
 
-def is_missing(result):
+def is_missing(result) -> bool:
     """Whether `ip link show dev NAME` failed because no interface has that name."""
     return "does not exist" in result.err or "Cannot find device" in result.err
 
 
-def parse_addresses(text):
+def parse_addresses(text: str) -> list:
     """The Address addresses in the output of `ip -o -f inet|inet6 addr show`.
 
     Raises Unreadable on a line that `ip` does not print.
@@ -217,12 +217,12 @@ def parse_addresses(text):
     return addresses
 
 
-def is_ipsec(nic):
+def is_ipsec(nic: str) -> bool:
     """Whether a name is one of FreeS/WAN's virtual interfaces, which the shell agent skips."""
     return nic.startswith("ipsec") and nic[5:].isdigit()
 
 
-def index_of(nic):
+def index_of(nic: str) -> int:
     """The number of interface `nic`, which its name may not outlive; 0 where there is none."""
     import _socket
 
@@ -232,7 +232,7 @@ def index_of(nic):
         return 0
 
 
-def name_of(index):
+def name_of(index: int) -> str:
     """The name of interface number `index`, "" where it has gone."""
     import _socket
 
@@ -242,7 +242,7 @@ def name_of(index):
         return ""
 
 
-def interface_flags(nic):
+def interface_flags(nic: str):
     """The flags of interface `nic` (IFF_*, netdevice(7)), None where they cannot be had.
 
     Asked of the kernel by ioctl, which starts no program.
@@ -266,7 +266,7 @@ def interface_flags(nic):
     return int.from_bytes(answer[16:18], sys.byteorder)
 
 
-def address_places(family, ip):
+def address_places(family: str, ip: str) -> list:
     """Every place where address `ip` (canonical) is held on this host, as Address objects.
 
     Raises Unreadable where `ip` fails: silence would be taken for "not here".
@@ -274,7 +274,7 @@ def address_places(family, ip):
     return parse_held(family, ip, ip_query(addr_show_words(family, ip)))
 
 
-def parse_held(family, ip, result, words=()):
+def parse_held(family: str, ip: str, result, words=()) -> list:
     """The Address addresses in the Result of a addr_show_words(), or of `ip WORDS` like that."""
     held = [] if result.rc else [held for held in parse_addresses(result.out) if held.ip == ip]
     if result.rc or not held and was_interrupted(result):
@@ -288,7 +288,7 @@ def find_interface(held, prefix: int, nic: str) -> list:
     return [one for one in held if one.prefix == prefix and one.nic == nic and not one.peer]
 
 
-def prefetch_monitor(argv):
+def prefetch_monitor(argv) -> None:
     """Begin the first question of a monitor or status; nothing where it may be another one.
 
     argv is the agent's own.  What is begun and not asked for is dropped in the end.

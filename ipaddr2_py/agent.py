@@ -21,7 +21,7 @@ WORK, SPARE = 0.7, 0.2
 LONGEST = 1e6               # seconds; poll(2) counts milliseconds in 31 bits
 
 
-def ip_usage():
+def ip_usage() -> None:
     """Print how the agent is called."""
     name = sys.argv[0] or "IPaddr2"
     ocf.say(f"usage: {name} {{start|stop|status|monitor|validate-all|meta-data}}\n\n"
@@ -29,14 +29,14 @@ def ip_usage():
             f"  OCF_ROOT=/usr/lib/ocf OCF_RESKEY_ip=192.0.2.10 {name} monitor")
 
 
-def cached_metadata():
+def cached_metadata() -> str:
     """The metadata that were rendered when the package was built; "" in a checkout."""
     from .changes import files
 
     return files.read_file(__file__.rpartition("/")[0] + "/IPaddr2.xml", 1 << 20, links=True)
 
 
-def meta_data():
+def meta_data() -> None:
     """Print the metadata: rendered when the package was built, or on the spot in a checkout."""
     text = cached_metadata()
     if not text:
@@ -48,7 +48,7 @@ def meta_data():
 # --- parameters ------------------------------------------------------------------------------
 
 
-def set_send_arp_program(vip):
+def set_send_arp_program(vip) -> None:
     """Exit 6 on a sender that is not known, 5 on an arping that is missing."""
     sender = vip.params["arp_sender"]
     if not sender:
@@ -59,7 +59,7 @@ def set_send_arp_program(vip):
         check_binary("arping")
 
 
-def ip_validate(action):
+def ip_validate(action: str):
     """Check tools and parameters, in the shell agent's order; the Vip."""
     check_binary(ip_command()[0])
     values = params.read(ENV)
@@ -91,7 +91,7 @@ def ip_validate(action):
 # --- actions ---------------------------------------------------------------------------------
 
 
-def ip_status(vip):
+def ip_status(vip) -> int:
     """Print running or stopped; 0 or 7."""
     if ip_served(vip, vip.held) == "ok" and not link_failed(vip):
         ocf.say("running")
@@ -100,7 +100,7 @@ def ip_status(vip):
     return OCF_NOT_RUNNING
 
 
-def link_failed(vip):
+def link_failed(vip) -> bool:
     """Whether check_link_status is asked for and the interface's link is down."""
     if not ocf_is_true(vip.params["check_link_status"]):
         return False
@@ -109,7 +109,7 @@ def link_failed(vip):
     return interface.link_is_down(vip.nic)
 
 
-def ip_monitor(vip):
+def ip_monitor(vip) -> int:
     """0 served, 7 not served, 1 for an IPv6 address that another host has too."""
     status = ip_served(vip, vip.held)
     if status == "dadfailed":
@@ -131,7 +131,7 @@ def ip_monitor(vip):
 # --- main ------------------------------------------------------------------------------------
 
 
-def action_timeout():
+def action_timeout() -> float:
     """Seconds that Pacemaker gives the action (CRM_meta_timeout, ms), 20 where it does not say."""
     timeout = ENV.get("OCF_RESKEY_CRM_meta_timeout", "")
     if ocf_is_decimal(timeout) and int(timeout) > 0:
@@ -139,7 +139,7 @@ def action_timeout():
     return 20.0
 
 
-def perform(action):
+def perform(action: str) -> int:
     """Do one action; its OCF exit code."""
     if action == "meta-data":
         meta_data()
@@ -173,7 +173,7 @@ def perform(action):
     return OCF_SUCCESS
 
 
-def main(argv):
+def main(argv) -> int:
     """Run the agent with argv = [program, action]; the exit code.  Never raises.
 
     The environment has been loaded (load_environment).
@@ -188,7 +188,7 @@ def main(argv):
         return unexpected(problem)
 
 
-def outcome(action):
+def outcome(action: str) -> int:
     """The exit code of perform(), which may leave by OcfExit."""
     try:
         rc = perform(action)

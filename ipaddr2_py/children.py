@@ -50,9 +50,9 @@ class Run:
     def __init__(self):
         self.begin()
 
-    def begin(self):
+    def begin(self) -> None:
         """Everything as at the start of a run."""
-        self.deadline = None
+        self.deadline: "float | None" = None
         self.undo_time = 0.0
         self.step = LEAST
         self.children = set()
@@ -78,7 +78,7 @@ class Run:
             posix.close(fd)
         self.locks.clear()
 
-    def trace(self, text):
+    def trace(self, text: str) -> None:
         """Hand a text to the tracers."""
         for tracer in self.tracers:
             tracer(text)
@@ -143,7 +143,7 @@ def become_child():
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
-def handle_termination():
+def handle_termination() -> None:
     """Let SIGTERM and SIGINT end the agent by way of Terminated, and its children with it."""
     def terminated(number, _frame):
         kill_children()
@@ -173,7 +173,7 @@ def kill_children():
             pass
 
 
-def ignore_termination():
+def ignore_termination() -> None:
     """From here on SIGTERM and SIGINT do nothing: what was begun is taken back signals_blocked."""
     for number in ENDING:
         _signal.signal(number, _signal.SIG_IGN)
@@ -209,7 +209,7 @@ def extend_for_undo() -> None:
     RUN.undo_time = 0.0
 
 
-def remaining():
+def remaining() -> float:
     """Seconds that a child may still take, never negative; 20 where no deadline was set."""
     if RUN.deadline is None:
         return 20.0
@@ -229,7 +229,7 @@ class Limit:
         self._late = False
         self._end = time.monotonic() + (max(remaining(), RUN.step) if seconds is None else seconds)
 
-    def left(self):
+    def left(self) -> float:
         """Seconds that are left; 0 at the end, when what has arrived by then counts still."""
         now = time.monotonic()
         if now >= self._end and not self._late:
@@ -237,12 +237,12 @@ class Limit:
             self._end = now + min(1.0, now - self._end)
         return max(0.0, self._end - now)
 
-    def overrun(self):
+    def overrun(self) -> None:
         """Note that it was too long: one program that hangs costs the others their step."""
         self.timed_out, RUN.step = True, LEAST
 
 
-def finish(started, seconds=None):
+def finish(started, seconds=None) -> "Result":
     """Wait for what commands.query_start() began; its Result.
 
     It is ended at the deadline, or after so many seconds from now where they are given.
@@ -265,7 +265,7 @@ def finish(started, seconds=None):
     return Result(rc, out, err, limit.timed_out)
 
 
-def wait_some(started, seconds):
+def wait_some(started, seconds) -> bool:
     """Whether what commands.query_start() began ends within so many seconds, or before the
     deadline; it is left alone where it does not, and finish() still gives its Result."""
     if not started.pid:
@@ -287,7 +287,7 @@ def wait_some(started, seconds):
     return True
 
 
-def kill_started(started):
+def kill_started(started) -> None:
     """End what commands.query_start() began; its output does not matter."""
     if started.pid:
         kill_and_reap(started.pid)
@@ -298,7 +298,7 @@ def kill_started(started):
                 pass
 
 
-def read_streams(streams, limit):
+def read_streams(streams, limit) -> bool:
     """Read every stream to its end, or to that of the Limit; whether to its own."""
     import select  # while the program that was started is at work
 
@@ -326,7 +326,7 @@ def read_streams(streams, limit):
     return not waiting
 
 
-def reap(pid, limit):
+def reap(pid: int, limit) -> int:
     """Status of child `pid`, which is killed when it does not end within the Limit."""
     pause = 0.0001
     while True:
@@ -354,7 +354,7 @@ def _status(status):
     return posix.WEXITSTATUS(status)
 
 
-def kill_and_reap(pid):
+def kill_and_reap(pid: int) -> None:
     try:
         posix.kill(pid, _signal.SIGKILL)
         for _ in range(LAST_LOOKS):         # one that sleeps in the kernel does not end: leave it
@@ -366,6 +366,6 @@ def kill_and_reap(pid):
     RUN.children.discard(pid)
 
 
-def joined(chunks):
+def joined(chunks) -> str:
     """The text of what was read, whatever bytes it holds."""
     return b"".join(chunks).decode("utf-8", "surrogateescape")

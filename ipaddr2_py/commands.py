@@ -29,7 +29,7 @@ _found = {}         # find()'s memory
 # --- the environment -------------------------------------------------------------------------
 
 
-def load_environment(environ):
+def load_environment(environ) -> None:
     """Take the process's environment (bytes or str) and derive the children's from it.
 
     Children run with LC_ALL=C and with the absolute folders of PATH alone, plus the usual ones.
@@ -51,24 +51,24 @@ def load_environment(environ):
     CHILD_ENV.update({b"LC_ALL": b"C", b"PATH": to_bytes(ENV["PATH"])})
 
 
-def child_env_text():
+def child_env_text() -> dict:
     """CHILD_ENV as str, for a library that takes no bytes."""
     return {name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
             for name, value in CHILD_ENV.items()}
 
 
-def to_bytes(text):
+def to_bytes(text: str) -> bytes:
     """The bytes a text stands for, undecodable ones of the environment included."""
     return text.encode("utf-8", "surrogateescape")
 
 
-def split(text):
+def split(text: str) -> list:
     """The words of a text, parted by ASCII's white space: the name of an interface may hold any
     other, which str.split() would part as well (Linux, dev_valid_name())."""
     return [word.decode("utf-8", "surrogateescape") for word in to_bytes(text).split()]
 
 
-def find(name):
+def find(name: str) -> str:
     """The absolute path of program `name`, or "" where there is none that can be executed."""
     if name not in _found:
         _found[name] = _search(name)
@@ -86,7 +86,7 @@ def _search(name):
     return ""
 
 
-def is_link(path):
+def is_link(path: str) -> bool:
     """Whether path is a symbolic link."""
     try:
         return posix.lstat(path).st_mode & 0o170000 == 0o120000
@@ -94,7 +94,7 @@ def is_link(path):
         return False
 
 
-def is_file(path):
+def is_file(path: str) -> bool:
     """Whether path is a regular file, links followed."""
     try:
         return is_regular(posix.stat(path))
@@ -102,12 +102,12 @@ def is_file(path):
         return False
 
 
-def is_regular(told):
+def is_regular(told) -> bool:
     """Whether a stat result is that of a regular file."""
     return told.st_mode & 0o170000 == 0o100000
 
 
-def quoted(argv):
+def quoted(argv) -> str:
     """argv as one line that can be pasted into a shell."""
     return " ".join(_quote(word) for word in argv)
 
@@ -130,7 +130,7 @@ def query(argv, seconds=None):
     return query_end(RUN.prefetched.pop(tuple(argv), None) or _start(argv), seconds)
 
 
-def prefetch(argv):
+def prefetch(argv) -> None:
     """Begin a query() that is going to come, unless something is changed before it does."""
     if tuple(argv) not in RUN.prefetched:
         started = _Started(argv)
@@ -139,7 +139,7 @@ def prefetch(argv):
             RUN.started.append(started)
 
 
-def discard_prefetched():
+def discard_prefetched() -> None:
     """End the queries that were begun ahead and not asked for."""
     while RUN.prefetched:
         started = RUN.prefetched.popitem()[1]
@@ -148,7 +148,7 @@ def discard_prefetched():
             children.kill_started(started)
 
 
-def query_start(argv):
+def query_start(argv) -> "_Started":
     """Begin what query() does and come back at once; query_end() gives the Result."""
     return _start(argv)
 

@@ -58,13 +58,13 @@ class Route:
         self.down = down
 
 
-def ipcheck_ipv4(text):
+def ipcheck_ipv4(text: str) -> bool:
     """Whether text is an IPv4 address that a host can have."""
     packed = address_bytes(text, "inet")
     return packed is not None and is_host_address(packed)
 
 
-def ipcheck_ipv6(text):
+def ipcheck_ipv6(text: str) -> bool:
     """Whether text is an IPv6 address that a host can have, and no IPv4 address in disguise."""
     packed = address_bytes(text, "inet6")
     mapped = bytes(10) + b"\xff\xff"
@@ -72,14 +72,14 @@ def ipcheck_ipv6(text):
         not ("." in text and packed.startswith(mapped))
 
 
-def prefixcheck(text, family):
+def prefixcheck(text: str, family: str):
     """The prefix length that text names, None unless it is 1 to 32 (inet) or 1 to 128 (inet6)."""
     if len(text) > 3 or not ocf_is_decimal(text) or not 1 <= int(text) <= BITS[family]:
         return None
     return int(text)
 
 
-def dotted_quad_to_prefix(text):
+def dotted_quad_to_prefix(text: str):
     """Prefix length of a netmask such as 255.255.255.0; None for anything else."""
     packed = address_bytes(text, "inet") if text.count(".") == 3 else None
     if packed is None:
@@ -88,7 +88,7 @@ def dotted_quad_to_prefix(text):
     return None if "01" in ones else ones.count("1")
 
 
-def maybe_convert_dotted_quad_to_cidr(netmask):
+def maybe_convert_dotted_quad_to_cidr(netmask: str) -> str:
     """cidr_netmask as digits: a netmask in dotted quad notation is converted, with a warning."""
     if "." not in netmask:
         return netmask
@@ -102,7 +102,7 @@ def maybe_convert_dotted_quad_to_cidr(netmask):
     return str(prefix)
 
 
-def findif_check_params(family, ip, nic, netmask, broadcast):
+def findif_check_params(family: str, ip: str, nic: str, netmask: str, broadcast: str) -> None:
     """Refuse a bad nic, ip, cidr_netmask or broadcast; nic is the parameter as it was given.
 
     Raises FindifError with exit code 6 and a reason that names parameter, value and remedy.
@@ -134,7 +134,7 @@ def _refuse(name, value, why):
     raise FindifError(OCF_ERR_CONFIGURED, f"{name} [{value}] {why}")
 
 
-def ifcheck(nic):
+def ifcheck(nic: str) -> tuple:
     """Number and name, by the kernel, of interface `nic`, which may be an altname; else (0, "").
 
     Names of up to 15 characters are settled by the kernel alone; longer ones are altnames, which
@@ -163,7 +163,7 @@ def ifcheck(nic):
         return index, printed[1].split("@")[0]
 
 
-def parse_routes(text, family, nic=""):
+def parse_routes(text: str, family: str, nic: str = "") -> list:
     """The routes of `ip -o route list` that can carry a VIP, as Route objects.
 
     nic: the interface that they were asked for by `dev`, which `ip` then does not repeat.
@@ -198,7 +198,7 @@ def parse_routes(text, family, nic=""):
     return routes
 
 
-def route_parts(words):
+def route_parts(words) -> list:
     """What `ip route` printed behind a destination: [(values, flags)], one more for each next hop.
 
     values has the first value of each keyword, which may look like a keyword itself; flags is all
@@ -219,7 +219,7 @@ def route_parts(words):
     return parts
 
 
-def may_count(route, family, nic):
+def may_count(route, family: str, nic: str) -> bool:
     """Whether a route may say where the VIP belongs; nic is the interface asked for, or "".
 
     With nic, each route over it does.  Without, a default route in disguise does not, and neither
@@ -233,12 +233,12 @@ def may_count(route, family, nic):
     return route.prefix < BITS[family] or not keeps_its_own(route.nic)
 
 
-def keeps_its_own(nic):
+def keeps_its_own(nic: str) -> bool:
     """Whether interface `nic` is lo or has no ARP: addresses alone on it are its own."""
     return nic == "lo" or bool((interface_flags(nic) or 0) & IFF_NOARP)
 
 
-def is_local(held, family):
+def is_local(held, family: str) -> bool:
     """Whether an Address is the interface's own, on which other programs count: on lo, or alone on
     an interface without ARP; and on FreeS/WAN's, which repeat those of another interface."""
     return held.nic == "lo" or is_ipsec(held.nic) or \
@@ -262,7 +262,7 @@ def best_route(routes):
     return min(first, key=lambda route: (route.metric, commands.to_bytes(route.line)))
 
 
-def port_names(nics):
+def port_names(nics) -> set:
     """Those of the interfaces `nics` (names) that are ports of a bridge, bond or team.
 
     Raises FindifError where `ip` fails.
@@ -284,7 +284,7 @@ def port_names(nics):
     return ports
 
 
-def parse_ports(text):
+def parse_ports(text: str) -> set:
     """Numbers of the interfaces that `ip -o -d link show` shows as ports."""
     numbers = set()
     for line in text.split("\n"):
@@ -295,7 +295,7 @@ def parse_ports(text):
     return numbers
 
 
-def getnetworkinfo(text):
+def getnetworkinfo(text: str):
     """The first network (not a single address) of `ip route list table local scope host`."""
     for line in text.split("\n"):
         words = split(line)
@@ -307,7 +307,7 @@ def getnetworkinfo(text):
     return None
 
 
-def list_routes(family, match, proto):
+def list_routes(family: str, match: str, proto: str) -> list:
     """The routes that hold `match` (an address, or address/length), as Route objects."""
     text = read_routes(route_list_words(family, match, proto))
     try:
@@ -316,14 +316,14 @@ def list_routes(family, match, proto):
         raise FindifError(OCF_ERR_GENERIC, str(problem), unreadable=True) from None
 
 
-def route_list_words(family, match, proto):
+def route_list_words(family: str, match: str, proto: str) -> list:
     """The words that ask `ip` for the routes that hold `match`."""
     proto_words = ["proto", proto] if proto else []
     scope = ["scope", "link"] if family == "inet" else []
     return ["-o", "-f", family, "route", "list", "match", match, *proto_words, *scope]
 
 
-def read_routes(words):
+def read_routes(words) -> str:
     """What `ip WORDS` printed; raises FindifError where it failed."""
     result = ip_query(words)
     if result.rc:
@@ -331,7 +331,7 @@ def read_routes(words):
     return result.out
 
 
-def places(family, ip, nic, netmask, proto=""):
+def places(family: str, ip: str, nic: str, netmask: str, proto: str = "") -> list:
     """The routes that may say where the VIP belongs, as Route objects; see findif().
 
     Raises FindifError where they cannot be told.
@@ -347,7 +347,7 @@ def places(family, ip, nic, netmask, proto=""):
     return routes
 
 
-def findif(family, ip, nic, netmask, proto="", held=()):
+def findif(family: str, ip: str, nic: str, netmask: str, proto: str = "", held=()) -> "Route":
     """The Route that says where the VIP belongs: nic and prefix filled in, src where known.
 
     nic (resolved) and netmask (digits) are "" where not given; with both given no route is
@@ -373,7 +373,7 @@ def findif(family, ip, nic, netmask, proto="", held=()):
     return Route(length or route.prefix, route.metric, nic or route.nic, route.src, route.line)
 
 
-def find_broadcast(nic, ip, src="", prefix=32):
+def find_broadcast(nic: str, ip: str, src: str = "", prefix: int = 32) -> str:
     """The broadcast address of the address on `nic` whose network holds the VIP's, "" without one.
 
     Several: the route's source address first, then the longest prefix, then the first listed.
@@ -386,12 +386,12 @@ def find_broadcast(nic, ip, src="", prefix=32):
     return parse_broadcast(result.out, ip, src, prefix)
 
 
-def nic_addr_words(nic, family="inet"):
+def nic_addr_words(nic: str, family: str = "inet") -> list:
     """The words that ask `ip` for the addresses of interface `nic`."""
     return ["-o", "-f", family, "addr", "show", "dev", nic]
 
 
-def parse_broadcast(text, ip, src="", prefix=32):
+def parse_broadcast(text: str, ip: str, src: str = "", prefix: int = 32) -> str:
     """find_broadcast() over the text of `ip -o -f inet addr show dev NIC`."""
     best = None
     for held in parse_addresses(text):

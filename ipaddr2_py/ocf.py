@@ -36,39 +36,39 @@ class OcfExit(Exception):
         self.rc = rc
 
 
-def env(name, default=""):
+def env(name: str, default: str = "") -> str:
     """Environment variable `name`, or the default where it is unset or empty."""
     return ENV.get(name) or default
 
 
-def ocf_is_true(value):
+def ocf_is_true(value: str) -> bool:
     """Whether value is one of the words that OCF agents read as true."""
     return value in TRUE_VALUES
 
 
-def ocf_is_root():
+def ocf_is_root() -> bool:
     """Whether the agent runs as root."""
     return posix.geteuid() == 0
 
 
-def ocf_is_decimal(value):
+def ocf_is_decimal(value: str) -> bool:
     """Whether value is a whole number written in digits that a 64-bit shell can count to."""
     return value.isascii() and value.isdigit() and len(value) < 100 and int(value) < 2 ** 63
 
 
-def ocf_is_probe(action):
+def ocf_is_probe(action: str) -> bool:
     """Whether this is a monitor that only looks whether the resource runs here."""
     return action == "monitor" and ENV.get("OCF_RESKEY_CRM_meta_interval", "0") == "0"
 
 
-def have_binary(name):
+def have_binary(name: str) -> bool:
     """Whether program `name`, options behind it left out, can be executed."""
     if ENV.get("OCF_TESTER_FAIL_HAVE_BINARY") == "1":
         return False
     return bool(commands.find(name.split(" -")[0]))
 
 
-def check_binary(name):
+def check_binary(name: str) -> None:
     """Exit 5 unless program `name` is there."""
     if not have_binary(name):
         ocf_exit_reason(f"Setup problem: command not found: {name}; install it, or add its folder "
@@ -76,7 +76,7 @@ def check_binary(name):
         raise OcfExit(OCF_ERR_INSTALLED)
 
 
-def setup():
+def setup() -> None:
     """Settle what the shell's library settles when it is sourced; exit 2 without an instance name.
 
     HA_LOGD, OCF_RESOURCE_INSTANCE and HA_RSCTMP get their defaults.
@@ -97,7 +97,7 @@ def setup():
 # --- telling ---------------------------------------------------------------------------------
 
 
-def write_all(fd, text):
+def write_all(fd: int, text: str) -> None:
     """Write a whole text; a reader that is gone, or a full disk, does not matter here.
 
     Only stdout is waited for as long as it takes.  Where another one is a pipe that nobody reads,
@@ -132,17 +132,17 @@ def _room(fd):
     return PIPE_BUF
 
 
-def say(text):
+def say(text: str) -> None:
     """Print a line for whoever called the agent."""
     write_all(1, text + "\n")
 
 
-def ocf_log(level, message):
+def ocf_log(level: str, message: str) -> None:
     """Log a message; level is crit, err, warn, info or debug."""
     _log("write", level, message)
 
 
-def ocf_exit_reason(message):
+def ocf_exit_reason(message: str) -> None:
     """Say on stderr, in one line, why the action fails; logged as an error as well."""
     message = " ".join(message.split("\n"))
     write_all(2, (ENV.get("OCF_EXIT_REASON_PREFIX") or "ocf-exit-reason:") + message + "\n")

@@ -273,7 +273,7 @@ Where the traces go, below which there is a folder IPaddr2. Empty means trace_ra
 )
 
 
-def read(environ):
+def read(environ) -> dict:
     """Return {name: value} for each parameter of TABLE from environ, a mapping of str to str.
 
     As ${X=default} in the shell: the default stands in for a variable that is unset, one that is

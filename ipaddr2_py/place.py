@@ -40,7 +40,7 @@ class Note:
         self.netns = netns
 
 
-def note_path(ip, nic, namespace):
+def note_path(ip: str, nic: str, namespace: str) -> str:
     """Path of the note of a key, "" without an address."""
     if not ip:
         return ""
@@ -55,7 +55,7 @@ def note_path(ip, nic, namespace):
     return ENV["HA_RSCTMP"] + "/" + name
 
 
-def plain(text):
+def plain(text: str) -> str:
     """A text as a part of a file's name: what is not plain becomes %XX, so no two are alike."""
     if text.replace(".", "").replace(":", "").isalnum() and text.isascii():
         return text
@@ -64,18 +64,18 @@ def plain(text):
         else f"%{byte:02X}" for byte in commands.to_bytes(text))
 
 
-def table_name(ip):
+def table_name(ip: str) -> str:
     """The name of the nftables tables that share an address."""
     return "ipaddr2-" + ip.replace(":", "_")
 
 
-def promotion_path(nic):
+def promotion_path(nic: str) -> str:
     """Path of the lock under which promote_secondaries of an interface is switched on for a moment
     (promotion.py); where nobody holds it, an agent was killed."""
     return f"{ENV['HA_RSCTMP']}/IPaddr2-promote-{namespace_inode()}-{plain(nic)}"
 
 
-def boot_id():
+def boot_id() -> str:
     """The kernel's id of this boot, "" where it cannot be read."""
     try:
         fd = posix.open(BOOT_ID, posix.O_RDONLY)
@@ -89,7 +89,7 @@ def boot_id():
         posix.close(fd)
 
 
-def namespace_inode(path=NAMESPACE):
+def namespace_inode(path=NAMESPACE) -> str:
     """The inode of a network namespace (digits), by default this process's; "" where unknown."""
     try:
         return str(posix.stat(path).st_ino)
@@ -97,7 +97,7 @@ def namespace_inode(path=NAMESPACE):
         return ""
 
 
-def read_note(ip, nic, namespace):
+def read_note(ip: str, nic: str, namespace: str):
     """The Note of a key, written in this boot; None where there is none that can be used."""
     text = _read(note_path(ip, nic, namespace))
     note = parse_note(text, ip, nic, namespace) if text else None
@@ -108,7 +108,7 @@ def read_note(ip, nic, namespace):
     return note
 
 
-def is_of_this_namespace(note):
+def is_of_this_namespace(note) -> bool:
     """Whether a Note was written in the network namespace that this process is in."""
     here = namespace_inode() if note.netns else ""
     return not here or here == note.netns
@@ -131,7 +131,7 @@ def _read(path):
         posix.close(fd)
 
 
-def parse_note(text, ip, nic, namespace):
+def parse_note(text: str, ip: str, nic: str, namespace: str):
     """The Note in a file's text, None where it is not whole or is one of another key."""
     lines = text.split("\n")
     if lines[-2:] != ["end", ""]:
@@ -155,7 +155,7 @@ def parse_note(text, ip, nic, namespace):
     return Note(int(index), name, int(prefix), shared, mac, boot, netns)
 
 
-def write_note(vip, index, shared="", mac=""):
+def write_note(vip, index: int, shared: str = "", mac: str = "") -> bool:
     """Note that the VIP is about to be on vip.nic, whose number is index; whether that worked.
 
     shared is the backend that shares the address, with the MAC mac, "" for a plain one.
@@ -181,7 +181,7 @@ def write_note(vip, index, shared="", mac=""):
     return True
 
 
-def remove_note(ip, nic, namespace):
+def remove_note(ip: str, nic: str, namespace: str) -> None:
     """Remove the note of a key, and one half written, whatever is in its place but a folder."""
     path = note_path(ip, nic, namespace)
     for name in (path, path + "~"):

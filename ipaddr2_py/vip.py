@@ -119,13 +119,13 @@ def ip_init(action: str, values: dict) -> Vip:
 # --- words -----------------------------------------------------------------------------------
 
 
-def exit_configured(message):
+def exit_configured(message: str):
     """Exit 6: the configuration is wrong on every node."""
     ocf_exit_reason(message)
     raise OcfExit(OCF_ERR_CONFIGURED)
 
 
-def refuse_words(name, value):
+def refuse_words(name: str, value: str) -> None:
     """Exit 6 if value would become several words, or an option, of a command."""
     if value.startswith("-") and not (name == "broadcast" and value == "-"):
         exit_configured(f"{name} [{value}] begins with a dash, so that a command would take it for "
@@ -134,12 +134,12 @@ def refuse_words(name, value):
         exit_configured(f"{name} [{value}] holds white space; it must be one word")
 
 
-def bad_word(value):
+def bad_word(value: str) -> bool:
     """Whether a value cannot be a word of a command."""
     return value.startswith("-") or any(character in BLANKS for character in value)
 
 
-def nothing_found(action, name, value):
+def nothing_found(action: str, name: str, value: str):
     """Exit as a monitor or status does that cannot find the address: 7 for a probe, else 1."""
     if ocf_is_probe(action):
         raise OcfExit(OCF_NOT_RUNNING)
@@ -148,7 +148,7 @@ def nothing_found(action, name, value):
     raise OcfExit(OCF_ERR_GENERIC)
 
 
-def refuse_bad_words(action, values):
+def refuse_bad_words(action: str, values) -> None:
     """What becomes of values that would be several words, or options, of a command.
 
     Start and validate-all exit 6.  Monitor and status find nothing by such an address or place, and
@@ -168,7 +168,7 @@ def refuse_bad_words(action, values):
             values[name] = parameter.default or ""
 
 
-def unique_clone_address(action, values):
+def unique_clone_address(action: str, values) -> None:
     """With unique_clone_address, count the address up by the number of the clone instance."""
     if not ocf_is_true(values["unique_clone_address"]):
         return
@@ -187,7 +187,7 @@ def unique_clone_address(action, values):
     values["ip"] = address_text(total.to_bytes(len(packed), "big"), family)
 
 
-def clone_settings(vip):
+def clone_settings(vip) -> tuple:
     """(buckets, bucket) of a shared address from the clone's meta attributes; exits 6 on bad ones.
 
     A plain address has bucket 0.
@@ -210,7 +210,7 @@ def clone_settings(vip):
     return buckets, int(number) + 1 if shared else 0
 
 
-def is_shared(vip):
+def is_shared(vip) -> bool:
     """Whether a clone's instances share the address by buckets.
 
     An anonymous clone on lo has a plain address on each node, as real servers of LVS and anycast
@@ -226,7 +226,7 @@ def is_shared(vip):
     return True
 
 
-def check_family(vip):
+def check_family(vip) -> None:
     """Exit 6 on parameters that the address's family does not have."""
     values = vip.params
     if vip.family == "inet":
@@ -251,12 +251,12 @@ def read_own_note(vip):
     return note if note and is_of_this_namespace(note) else None
 
 
-def forget_note(vip):
+def forget_note(vip) -> None:
     """Remove the note of the VIP, which is gone."""
     remove_note(vip.ip, vip.params["nic"], vip.namespace)
 
 
-def run_findif(vip):
+def run_findif(vip) -> None:
     """Settle where the address belongs: by the note of start, or by findif().
 
     Exits as the action must where neither tells.
@@ -304,7 +304,7 @@ class NotedPlace:
         self.settled = settled
 
 
-def ask_where(vip, netmask):
+def ask_where(vip, netmask: str) -> list:
     """Every place of the address on this host: Address objects, asked of the kernel.
 
     Where no note and no parameter settles the place, the question for the routes begins here.
@@ -317,7 +317,7 @@ def ask_where(vip, netmask):
     return places_or_exit(vip)
 
 
-def noted_place(vip, netmask):
+def noted_place(vip, netmask: str):
     """The NotedPlace, where the address is there and the note agrees with nic and netmask as they
     are now; else None.
 
@@ -340,7 +340,7 @@ def noted_place(vip, netmask):
     return NotedPlace(name, note.prefix)
 
 
-def at_noted_place(vip, held):
+def at_noted_place(vip, held) -> list:
     """Those of the Address addresses that are where the note tells.
 
     A number that went to another interface since, on which the address is its own, tells nothing.
@@ -350,20 +350,20 @@ def at_noted_place(vip, held):
             and (one.nic == note.name or not is_local(one, vip.family))]
 
 
-def was_here(vip):
+def was_here(vip) -> bool:
     """Whether start noted a place, and the address is nowhere on this host now: that is enough to
     know that it does not run.  Not where nic names no interface, which is a fault of its own."""
     nic = vip.params["nic"]
     return bool(vip.note) and not vip.held and (not nic or bool(ifcheck(nic)[0]))
 
 
-def is_down(nic):
+def is_down(nic: str) -> bool:
     """Whether interface `nic` is switched off, as far as that can be told."""
     flags = addresses.interface_flags(nic)
     return flags is not None and not flags & addresses.IFF_UP
 
 
-def misplaced(vip, name):
+def misplaced(vip, name: str) -> "NotedPlace":
     """The NotedPlace for a monitor whose address is where it does not belong any more; exits 1 for
     a probe, so that the cluster stops it before it starts it elsewhere."""
     sentence = (f"{vip.ip} is on {name}, where start put it, but nic [{vip.params['nic']}] is "
@@ -375,7 +375,7 @@ def misplaced(vip, name):
     return NotedPlace("", -1, settled=False)
 
 
-def label_of(vip):
+def label_of(vip) -> str:
     """The label <nic>:<iflabel>, "" without; exits 6 where the kernel has no room for it.
 
     IFNAMSIZ of linux/if.h leaves room for 15 bytes.
@@ -394,7 +394,7 @@ def label_of(vip):
     return ""
 
 
-def check_start_parameters(vip):
+def check_start_parameters(vip) -> None:
     """What start and validate-all check beyond the other actions; exit 6."""
     values = vip.params
     if vip.family == "inet6":
@@ -412,7 +412,7 @@ def check_start_parameters(vip):
                         "01:00:5e:00:01:02")
 
 
-def places_or_exit(vip):
+def places_or_exit(vip) -> list:
     """address_places() of the VIP; exit 1 with a reason where `ip` cannot be relied on."""
     try:
         return addresses.address_places(vip.family, vip.ip)

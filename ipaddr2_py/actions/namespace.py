@@ -19,7 +19,7 @@ from ..vip import CHECKED_ACTIONS, bad_word, nothing_found, refuse_words, unique
 NAMES = "/var/run/netns"
 
 
-def enter(values, action):
+def enter(values, action: str):
     """Run this action once more inside the namespace, as `ip netns exec NAME AGENT ACTION`.
 
     A namespace that is missing: nothing runs in it, so stop is 0, monitor and status 7; start and
@@ -48,7 +48,7 @@ def enter(values, action):
     raise OcfExit(OCF_NOT_RUNNING if action in ("monitor", "status") else OCF_ERR_INSTALLED)
 
 
-def exists(name):
+def exists(name: str) -> bool:
     """Whether there is a network namespace of that name."""
     try:
         return "/" not in name and \
@@ -57,7 +57,7 @@ def exists(name):
         return False
 
 
-def own_path():
+def own_path() -> str:
     """The agent's path, absolute; its name, which is in the log, stays as it was called."""
     path = sys.argv[0]
     return path if path.startswith("/") else posix.getcwd() + "/" + path
@@ -66,7 +66,7 @@ def own_path():
 # --- a namespace that lost its name ----------------------------------------------------------
 
 
-def look_for_lost(values, action, inode):
+def look_for_lost(values, action: str, inode: str) -> None:
     """See to an address that start put into a namespace which has lost its name since.
 
     inode is that of the namespace which has the name now, "" without one.  Stop removes the address
@@ -110,12 +110,12 @@ def look_for_lost(values, action, inode):
     posix.close(fd)
 
 
-def forget(values, ip):
+def forget(values, ip: str) -> None:
     """Remove the note of an address that went with its namespace."""
     place.remove_note(ip, values["nic"].partition(":")[0], values["network_namespace"])
 
 
-def noted(values, action):
+def noted(values, action: str) -> tuple:
     """The address as the kernel spells it, and the Note of its key (None without)."""
     values = dict(values)
     try:
@@ -130,7 +130,7 @@ def noted(values, action):
     return ip, place.read_note(ip, nic, values["network_namespace"])
 
 
-def open_lost(inode):
+def open_lost(inode: str) -> int:
     """A descriptor of the network namespace of that inode, -1 where nobody is in it and it is
     mounted nowhere."""
     processes = [name for name in listed("/proc") if name.isdigit()]
@@ -147,7 +147,7 @@ def open_lost(inode):
     return -1
 
 
-def open_if(path, inode):
+def open_if(path: str, inode: str) -> int:
     """A descriptor of a file that has that inode, else -1."""
     if place.namespace_inode(path) != inode:
         return -1
@@ -157,7 +157,7 @@ def open_if(path, inode):
         return -1
 
 
-def listed(folder):
+def listed(folder: str) -> list:
     """The names in a folder, [] where it cannot be read."""
     try:
         return posix.listdir(folder)
@@ -165,7 +165,7 @@ def listed(folder):
         return []
 
 
-def mounts(path, inode):
+def mounts(path: str, inode: str) -> list:
     """Where a network namespace is mounted, by a file /proc/PID/mountinfo (proc(5))."""
     from ..changes import files
 
@@ -177,18 +177,18 @@ def mounts(path, inode):
     return found
 
 
-def unescaped(text):
+def unescaped(text: str) -> str:
     r"""A path of mountinfo, where a blank is \\040 and the like."""
     first, *others = text.split("\\")
     return first + "".join(chr(int(part[:3], 8)) + part[3:] for part in others)
 
 
-def inside(path, argv):
+def inside(path: str, argv) -> list:
     """The words that run a command in the namespace that a path leads to."""
     return ["nsenter", "--net=" + path, *argv]
 
 
-def is_held(path, ip, note):
+def is_held(path: str, ip: str, note) -> bool:
     """Whether the address is in that namespace, on the interface of the noted number and name.
 
     Raises Unreadable where that cannot be finding.
@@ -200,7 +200,7 @@ def is_held(path, ip, note):
     return any((one.index, one.nic) == (note.index, note.name) for one in held)
 
 
-def still_held(path, ip, note):
+def still_held(path: str, ip: str, note) -> bool:
     """is_held(), or whether that cannot be finding."""
     try:
         return is_held(path, ip, note)
@@ -208,7 +208,7 @@ def still_held(path, ip, note):
         return True
 
 
-def stop_inside(path, name):
+def stop_inside(path: str, name: str) -> None:
     """Run the agent's stop in that namespace; what it said is logged."""
     was = dict(ENV)
     commands.load_environment(dict(ENV, OCF_RESKEY_network_namespace="", IPADDR2_NAMESPACE=name))

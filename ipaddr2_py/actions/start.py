@@ -67,7 +67,7 @@ def ip_start(vip) -> int:
 # --- before anything is changed --------------------------------------------------------------
 
 
-def look_ahead(vip):
+def look_ahead(vip) -> None:
     """Begin what start is going to ask for, all at once."""
     if vip.noted and not vip.bucket:
         return
@@ -98,14 +98,14 @@ def make_plain(vip, shares):
         raise OcfExit(rc)
 
 
-def import_sh():
+def import_sh() -> None:
     """Import sh; exits 5 where it is missing."""
     if not changes.import_sh():
         ocf_exit_reason("the Python library sh is missing: install python3-sh, or sh with pip")
         raise OcfExit(OCF_ERR_INSTALLED)
 
 
-def leave_other_place(vip):
+def leave_other_place(vip) -> None:
     """Remove the address from where the note tells that a former start put it, if that is another
     place than the one it is to have; exits 1 where it cannot be removed."""
     note, index = vip.note, addresses.index_of(vip.nic)
@@ -124,12 +124,12 @@ def leave_other_place(vip):
         raise OcfExit(OCF_ERR_GENERIC)
 
 
-def is_wanted(held, vip):
+def is_wanted(held, vip) -> bool:
     """Whether an Address is the VIP as it is to be."""
     return (held.nic, held.prefix, held.peer) == (vip.nic, vip.prefix, "")
 
 
-def on_loopback(vip):
+def on_loopback(vip) -> bool:
     """Whether lo holds the address as real servers of LVS do, with prefix length 32."""
     return any(one.nic.startswith("lo") and one.prefix == 32 for one in places_or_exit(vip))
 
@@ -137,7 +137,7 @@ def on_loopback(vip):
 # --- an address that is served ---------------------------------------------------------------
 
 
-def keep(vip):
+def keep(vip) -> int:
     """What start does about an address that is served already; an OCF exit code.
 
     It notes the place where nothing does, and makes sure of the link as monitor looks at it.
@@ -153,7 +153,7 @@ def keep(vip):
     return OCF_SUCCESS
 
 
-def bring_up(vip, mac):
+def bring_up(vip, mac: str) -> None:
     """Set the interface of an address that is there up, and announce; exits 1 where that fails."""
     import_sh()
     burst = sender.start_burst(vip)
@@ -173,7 +173,7 @@ def bring_up(vip, mac):
 # --- the note --------------------------------------------------------------------------------
 
 
-def note_place(vip, share, undo=None):
+def note_place(vip, share, undo=None) -> None:
     """Note where the address is put, and how it is shared: (backend, MAC), empty for a plain one.
 
     That the note cannot be written does not matter.  Exits 1 where the interface is gone.
@@ -187,13 +187,13 @@ def note_place(vip, share, undo=None):
         undo.append(lambda: forget_place(vip, index))   # done last, as all that comes later
 
 
-def forget_place(vip, index):
+def forget_place(vip, index: int) -> None:
     """Remove the note, once the address is gone from interface number index."""
     if not any(one.index == index for one in addresses.address_places(vip.family, vip.ip)):
         forget_note(vip)
 
 
-def take_all_back(undo):
+def take_all_back(undo) -> None:
     """Undo the steps of a start that failed, the last one first, whatever becomes of each."""
     children.ignore_termination()
     children.extend_for_undo()
@@ -207,7 +207,7 @@ def take_all_back(undo):
 # --- the address -----------------------------------------------------------------------------
 
 
-def add_address(vip, brd, undo):
+def add_address(vip, brd: str, undo) -> None:
     """Add the address; exits 1, with the kernel's sentence, where that failed."""
     try:
         failure = interface.add_interface(vip.family, vip.address(brd), add_options(vip),
@@ -220,7 +220,7 @@ def add_address(vip, brd, undo):
         raise OcfExit(OCF_ERR_GENERIC)
 
 
-def add_options(vip):
+def add_options(vip) -> dict:
     """The parameters that `ip addr add` is told."""
     nodad = "true" if vip.nodad else "false"
     if vip.family == "inet6" and has_prefix_route(vip):
@@ -228,7 +228,7 @@ def add_options(vip):
     return dict(vip.params, nodad=nodad)
 
 
-def add_again(vip, brd):
+def add_again(vip, brd: str) -> str:
     """Remove an IPv6 address whose duplicate address detection failed, and add it anew; "" or, if
     that failed, why."""
     interface.delete_address(vip.family, vip.address())
@@ -236,7 +236,7 @@ def add_again(vip, brd):
                                                   vip.label))[1]
 
 
-def ipv6_is_off(vip):
+def ipv6_is_off(vip) -> str:
     """A clause that says so where IPv6 is switched off on the VIP's interface, else ""."""
     name = f"/proc/sys/net/ipv6/conf/{vip.nic}/disable_ipv6"
     if vip.family == "inet6" and files.read_file(name, 16).strip() == "1":
@@ -244,7 +244,7 @@ def ipv6_is_off(vip):
     return ""
 
 
-def wait_for_link(vip):
+def wait_for_link(vip) -> None:
     """Give an interface that was just set up 3 s to find its carrier; exits 1 without one."""
     end = time.monotonic() + min(3.0, children.remaining() / 2)
     while interface.link_is_down(vip.nic):
@@ -254,7 +254,7 @@ def wait_for_link(vip):
         time.sleep(0.05)
 
 
-def announce(vip, brd, burst):
+def announce(vip, brd: str, burst) -> None:
     """Tell the neighbours of the address; exits 1 for an IPv6 one that another host has."""
     if vip.family == "inet6":
         sender.run_send_ua(burst, lambda: add_again(vip, brd))
@@ -265,18 +265,18 @@ def announce(vip, brd, burst):
 # --- the route to an IPv6 address's network --------------------------------------------------
 
 
-def asks_for_prefix_route(vip):
+def asks_for_prefix_route(vip) -> bool:
     """Whether the kernel would lay a route to the network of the address."""
     return not ocf_is_true(vip.params["noprefixroute"])
 
 
-def exact_route_words(vip):
+def exact_route_words(vip) -> list:
     """The words that ask `ip` for the routes to the VIP's network, over its interface."""
     return ["-o", "-f", "inet6", "route", "list", "exact", f"{vip.ip}/{vip.prefix}",
             "dev", vip.nic]
 
 
-def has_prefix_route(vip):
+def has_prefix_route(vip) -> bool:
     """Whether the interface has an on-link route to just the VIP's network that is not the kernel's
     own for an address: the kernel would take it along when it deletes the address.
 
@@ -299,7 +299,7 @@ def has_prefix_route(vip):
         and addresses.in_network(one.ip, vip.ip, vip.prefix, "inet6") for one in held)
 
 
-def printed(words):
+def printed(words) -> str:
     """What `ip WORDS` printed; raises Unreadable where it failed."""
     result = addresses.ip_query(words)
     if result.rc:

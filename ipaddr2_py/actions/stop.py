@@ -60,7 +60,7 @@ def ip_stop(vip, shares=None) -> int:
     return OCF_SUCCESS
 
 
-def restore_what_start_changed(vip, was_here):
+def restore_what_start_changed(vip, was_here: bool) -> None:
     """Take back, now that the address is gone, what start did for it on lo and in the address
     labels."""
     if not was_here and vip.family == "inet6" and ocf_is_true(vip.params["lvs_ipv6_addrlabel"]):
@@ -75,7 +75,7 @@ def restore_what_start_changed(vip, was_here):
 # --- what is left of sharing -----------------------------------------------------------------
 
 
-def shares_left(vip):
+def shares_left(vip) -> list:
     """Names of the backends of Cluster IP that still share an address which is a plain one now.
 
     The note of start tells; without one the backends of a clone are asked, or else nftables.
@@ -88,7 +88,7 @@ def shares_left(vip):
     return sharing().leftovers(vip)
 
 
-def has_table(vip):
+def has_table(vip) -> bool:
     """Whether nftables, where it is installed, has a table for the address."""
     return bool(commands.find(LIST_TABLES[0])) and \
         place.table_name(vip.ip) in commands.query(
@@ -122,7 +122,7 @@ def remove(vip, wanted, stays=lambda held: False) -> list:
     return []
 
 
-def put_settings_back():
+def put_settings_back() -> None:
     """Put back what agents that were killed have left switched on in this network namespace."""
     folder, _, begin = place.promotion_path("").rpartition("/")
     try:
@@ -134,7 +134,7 @@ def put_settings_back():
         promotion.put_back(folder + "/" + name)
 
 
-def stop_sender(vip, held):
+def stop_sender(vip, held) -> list:
     """Tell the announcements of this address that still run in the background to end.
 
     held: the Address objects that are about to be removed.  Gives those that were told, for
@@ -156,14 +156,14 @@ def stop_sender(vip, held):
     return ending
 
 
-def wait_for_senders(ending):
+def wait_for_senders(ending) -> None:
     """Wait until those that stop_sender() told have ended."""
     if ending:
         from ..announce import pidfile
         pidfile.wait_until_gone(ending)
 
 
-def named(nic):
+def named(nic: str) -> str:
     """The kernel's name of the interface nic, nic itself where there is none."""
     try:
         return nic and not bad_word(nic) and ifcheck(nic)[1] or nic
@@ -195,7 +195,7 @@ def addresses_to_remove(vip) -> list:
     return [one for one in held if one in noted or one.nic in names]
 
 
-def on_interface(vip, held, nic):
+def on_interface(vip, held, nic: str) -> list:
     """Those of the Address objects that are on the interface that nic names now."""
     if bad_word(nic):
         return []
@@ -207,7 +207,7 @@ def on_interface(vip, held, nic):
     return [one for one in held if one.nic == name]
 
 
-def route_names(vip):
+def route_names(vip) -> list:
     """Names of the interfaces where the routes may have the VIP; none where they do not tell."""
     values = vip.params
     netmask = prefixcheck(maybe_convert_dotted_quad_to_cidr(values["cidr_netmask"]), vip.family)

@@ -24,7 +24,7 @@ LOOK_LIMIT = 5.0            # seconds that such a look may take
 ENDED, TENTATIVE, FAILED, GONE = "ended", "tentative", "dadfailed", "gone"
 
 
-def state(vip):
+def state(vip) -> str:
     """How far detection is: ENDED, TENTATIVE, FAILED, or GONE where the interface does not hold
     the address.  Raises Unreadable."""
     words = ["-o", "-f", "inet6", "addr", "show", "dev", vip.nic,
@@ -43,7 +43,7 @@ def state(vip):
         else ENDED
 
 
-def wait_for_dad(vip, add_again):
+def wait_for_dad(vip, add_again) -> bool:
     """Wait until the kernel knows that no other host has the IPv6 address.
 
     Returns False where that is still open after 10 s, or half of the action's time.  Until then a
@@ -79,7 +79,7 @@ def wait_for_dad(vip, add_again):
     return False
 
 
-def try_again(vip, add_again):
+def try_again(vip, add_again) -> None:
     """Give the other host a second to let go of the address, then add it anew; exits 1 where the
     kernel refuses that."""
     ocf_log("warn", f"IPv6 address collision {vip.ip} [DAD]: another host has it; tried anew in a "
@@ -101,7 +101,7 @@ def take_duplicate_away(vip):
     raise OcfExit(OCF_ERR_GENERIC)
 
 
-def wait_in_background(vip, index):
+def wait_in_background(vip, index: int):
     """Look once a second, for as long as it takes; the Vip, by its interface's name now, if
     detection ended well, else None.
 
@@ -128,7 +128,7 @@ def wait_in_background(vip, index):
             return vip if now == ENDED else None
 
 
-def is_open(vip):
+def is_open(vip) -> bool:
     """Whether the address must not be announced: detection goes on, or has failed."""
     try:
         return state(vip) in (TENTATIVE, FAILED)

@@ -9,7 +9,7 @@ LOOK = 1.0                  # seconds between two looks
 LOOK_LIMIT = 1.0            # seconds that a look may take
 
 
-def find(vip, index) -> list:
+def find(vip, index: int) -> list:
     """The address on interface number `index` (0: on the one of that name), whatever that is called
     now: Address objects, [] without; raises Unreadable."""
     words = addresses.addr_show_words(vip.family, vip.ip)
@@ -32,7 +32,7 @@ class Lookout:
         self.gone = False
         self.due = time.monotonic() + LOOK
 
-    def is_over(self):
+    def is_over(self) -> bool:
         """Whether the burst is to end: the address is gone, or the time limit has come."""
         now = time.monotonic()
         if now >= self.due:
@@ -43,7 +43,7 @@ class Lookout:
                 pass
         return self.gone or not children.remaining()
 
-    def pause(self, seconds):
+    def pause(self, seconds) -> bool:
         """Let that many seconds pass; True, at once, where the burst is to end."""
         end = time.monotonic() + seconds
         while not self.is_over():

@@ -53,7 +53,7 @@ class NothingToTell(PacketError):
     """The interface has no hardware address that a neighbour could ask for (tun, NOARP, lo)."""
 
 
-def parse_address(ip):
+def parse_address(ip: str) -> tuple:
     """Return (AF_INET or AF_INET6, packed address) of the text `ip`.
 
     Raises PacketError for text that is no address, and for an address no host can own.
@@ -79,7 +79,7 @@ def _is_loopback(packed):
     return packed[0] == 127 if len(packed) == 4 else packed == b"\0" * 15 + b"\x01"
 
 
-def parse_mac(mac):
+def parse_mac(mac: str) -> bytes:
     """The 6 bytes of a hardware address; raises PacketError where text is not one."""
     octets = mac_bytes(mac)
     if octets is None:
@@ -92,7 +92,7 @@ def _ethernet(destination, source, ethertype):
     return pack("!6s6sH", destination, source, ethertype)
 
 
-def garp_frame(mac, ip, reply=False, source=None):
+def garp_frame(mac: bytes, ip: str, reply: bool = False, source=None) -> bytes:
     """The gratuitous ARP frame that tells that IPv4 `ip` (text) is at `mac` (6 bytes).
 
     Sender and target protocol address are both `ip` (RFC 5227, 1.1 and 3; packet of RFC 826).
@@ -111,7 +111,7 @@ def garp_frame(mac, ip, reply=False, source=None):
     return _ethernet(BROADCAST, source or mac, ETHERTYPE_ARP) + head + addresses
 
 
-def na_frame(mac, ip, router=False, source=None):
+def na_frame(mac: bytes, ip: str, router: bool = False, source=None) -> bytes:
     """The unsolicited neighbour advertisement that IPv6 `ip` (text) is at `mac`.
 
     RFC 4861, 4.4 and 7.2.6: from `ip` to ff02::1, hop limit 255, override flag, target
@@ -137,7 +137,7 @@ def na_frame(mac, ip, router=False, source=None):
     return _ethernet(ALL_NODES_MAC, source or mac, ETHERTYPE_IPV6) + head + icmp
 
 
-def internet_checksum(data):
+def internet_checksum(data: bytes) -> int:
     """The 16 bit ones' complement checksum of RFC 1071 over an even number of bytes."""
     total = sum(data[0::2]) * 256 + sum(data[1::2])
     while total > 0xFFFF:
@@ -145,7 +145,7 @@ def internet_checksum(data):
     return 0xFFFF - total
 
 
-def hardware_address(nic):
+def hardware_address(nic: str) -> bytes:
     """The 6 bytes of the Ethernet address of the interface `nic` (packet(7), netdevice(7)).
 
     Asked of the kernel by ioctl, as /sys may still show another network namespace. Raises
@@ -203,7 +203,7 @@ def _refusal(nic, error):
     return PacketError(why)
 
 
-def is_router(nic):
+def is_router(nic: str) -> bool:
     """Whether this node forwards IPv6 that comes in on `nic` (false without IPv6)."""
     try:
         handle = posix.open(
@@ -247,7 +247,7 @@ class Announcer:
             raise _refusal(nic, error) from None
 
     @property
-    def mac(self):
+    def mac(self) -> bytes:
         """The hardware address that is announced, 6 bytes."""
         return self.shared_mac or self.source
 
@@ -276,7 +276,7 @@ class Announcer:
             self.source = address
             self.frames = self._build()
 
-    def send(self):
+    def send(self) -> None:
         """Send one round: for IPv4 the request, then the reply; for IPv6 the advertisement.
 
         The interface's hardware address is read anew. Never blocks. Raises PacketError where the
@@ -289,7 +289,7 @@ class Announcer:
         except OSError as error:
             raise _refusal(self.nic, error) from None
 
-    def rounds(self, count, interval_ms, pause=None):
+    def rounds(self, count: int, interval_ms: int, pause=None):
         """Send `count` rounds, `interval_ms` milliseconds apart, none waited for after the last.
 
         Yields, after each round, None or the PacketError that kept it from leaving: a link

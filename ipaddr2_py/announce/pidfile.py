@@ -18,7 +18,7 @@ from ..ocf import ocf_is_decimal, ocf_log
 PROGRAMS = ("send_arp", "send_ua", "arping", "ipoibarping")
 
 
-def pid_file(vip):
+def pid_file(vip) -> str:
     """Where the id of a background sender is kept, so that stop finds it."""
     name = "send_arp-" + vip.ip
     if vip.namespace:
@@ -60,7 +60,7 @@ class own_pid_file:
             posix.close(self.fd)
 
 
-def is_same(fd, path):
+def is_same(fd: int, path: str) -> bool:
     """Whether the file that `fd` has open is the one that stands at `path`."""
     try:
         mine, there = posix.fstat(fd), posix.lstat(path)
@@ -69,7 +69,7 @@ def is_same(fd, path):
     return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
 
 
-def keep_pid(path, pid):
+def keep_pid(path: str, pid: int) -> None:
     """Note the id of a sender that was just started."""
     try:
         files.write_file(path, f"{pid}\n")
@@ -77,20 +77,20 @@ def keep_pid(path, pid):
         ocf_log("warn", f"no pid file {path} ({problem.strerror}): stop will not find the sender")
 
 
-def read_pid(path):
+def read_pid(path: str) -> int:
     """The process id in a pid file, 0 where there is none."""
     words = files.read_file(path, 64).split()
     return int(words[0]) if words and ocf_is_decimal(words[0]) and 1 < int(words[0]) <= 2 ** 22 \
         else 0
 
 
-def is_alive(pid):
+def is_alive(pid: int) -> bool:
     """Whether process `pid` exists and has not ended."""
     state = files.read_file(f"/proc/{pid}/stat").rpartition(")")[2].split() if pid else []
     return bool(state) and state[0] not in ("Z", "X")
 
 
-def is_sender(pid, path, ip):
+def is_sender(pid: int, path: str, ip: str) -> bool:
     """Whether process `pid` is a sender of this address: by its command line, or because it
     holds the lock of the pid file, as the built-in sender does."""
     words = command_line(pid)
@@ -100,19 +100,19 @@ def is_sender(pid, path, ip):
     return bool(words) and is_locked(path)
 
 
-def is_ours(pid, path, ip, nic):
+def is_ours(pid: int, path: str, ip: str, nic: str) -> bool:
     """Whether process `pid` is a sender of this address on this interface (any where it is "")."""
     if not is_sender(pid, path, ip):
         return False
     return not nic or nic in command_line(pid) or nic in files.read_file(path).split()
 
 
-def command_line(pid):
+def command_line(pid: int) -> list:
     """The words that process `pid` was started with, [] where it is gone."""
     return files.read_file(f"/proc/{pid}/cmdline").split("\0")[:-1] if pid else []
 
 
-def is_locked(path):
+def is_locked(path: str) -> bool:
     """Whether somebody holds the lock of a pid file."""
     try:
         fd = posix.open(path, posix.O_RDWR | posix.O_NOFOLLOW | posix.O_CLOEXEC)
@@ -127,7 +127,7 @@ def is_locked(path):
         posix.close(fd)
 
 
-def stop_sender(ip, nic, namespace):
+def stop_sender(ip: str, nic: str, namespace: str) -> list:
     """Tell every background sender of an address to end: those in this namespace ("" for that of
     the cluster) and on this interface ("" for any).
 
@@ -150,7 +150,7 @@ def stop_sender(ip, nic, namespace):
     return ending
 
 
-def drop_stale(path, ip):
+def drop_stale(path: str, ip: str) -> None:
     """Remove a pid file that names no running sender of this address, and what is no file.
 
     send_arp kills whatever process has the id in its -p file, or waits for a FIFO's other end.
@@ -164,7 +164,7 @@ def drop_stale(path, ip):
         warn_and_remove(path, ip)
 
 
-def tell_to_end(path, ip, nic):
+def tell_to_end(path: str, ip: str, nic: str) -> list:
     """Send SIGTERM to the sender of an address that a pid file names; [(process id, path)].
 
     That is done where it announces on interface `nic`, "" for any.  A file that names another
@@ -184,13 +184,13 @@ def tell_to_end(path, ip, nic):
     return []
 
 
-def warn_and_remove(path, ip):
+def warn_and_remove(path: str, ip: str) -> None:
     """Remove a pid file that is out of date."""
     ocf_log("warn", f"{path} names no running sender of {ip}; it is removed")
     files.remove_file(path)
 
 
-def wait_until_gone(ending):
+def wait_until_gone(ending) -> None:
     """Wait for processes that were told to end, SIGKILL after a second; remove their files.
 
     The kernel takes its time, some 50 ms, to close a sender's packet socket.
@@ -204,7 +204,7 @@ def wait_until_gone(ending):
         files.remove_file(path)
 
 
-def kill(pid, number):
+def kill(pid: int, number: int) -> None:
     """Send a signal; a process that is gone does not matter.
 
     SIGKILL leaves it no time to end the programs that it waits for: they get it too, where it

@@ -42,7 +42,7 @@ class Refused(Exception):
         self.code = code
 
 
-def whole_number(low, high, unit):
+def whole_number(low: int, high: int, unit: str):
     """An argparse type: decimal digits from low to high, else an error naming `unit`."""
 
     def parse(text):
@@ -87,7 +87,7 @@ def arguments(argv):
     return parser.parse_args(argv)
 
 
-def link_name(line, nic):
+def link_name(line: str, nic: str) -> str:
     """The name of the interface in a line of `ip -o link show`, asked for as `nic`.
 
     Differs from `nic` where that is an alternative name, which may be too long for a socket.
@@ -173,7 +173,7 @@ def send(options, family):
     return FAILURE if lost else SUCCESS
 
 
-def complain(text):
+def complain(text) -> None:
     """Print one line to stderr, or nowhere when that is closed or full."""
     try:
         print(f"announce: {text}", file=sys.stderr, flush=True)
@@ -205,7 +205,7 @@ def work(options):
     return send(options, family)
 
 
-def main(argv):
+def main(argv) -> int:
     """Run the program with the arguments `argv`; return its exit code. Never a traceback."""
     try:
         # A reader that went away (announce | head -1) ends the program as any other.

@@ -51,11 +51,11 @@ class Burst:
         self.mac = mac
         self.lookout = self.announcer = self.rounds = None
 
-    def argv(self):
+    def argv(self) -> list:
         """The words that start the sender."""
         return build_arp_sender_cmd(self.vip, self.program, self.count, self.mac)
 
-    def interval(self):
+    def interval(self) -> int:
         """Milliseconds between two rounds."""
         return number(self.vip.params["arp_interval"])
 
@@ -64,17 +64,17 @@ class Burst:
         return min(LONGEST, 60 + number(self.count) * max(1.0, self.interval() / 1000))
 
 
-def start_burst(vip):
+def start_burst(vip) -> "Burst":
     """The Burst of a start, settled before anything is changed; its mac is set later."""
     return Burst(vip, vip.params["arp_count"], "info")
 
 
-def number(text):
+def number(text: str) -> int:
     """The whole number that a parameter's text spells, a thousand million at most."""
     return min(int(text), packets.MOST_ROUNDS)
 
 
-def nothing_to_tell(nic):
+def nothing_to_tell(nic: str) -> str:
     """A sentence where nobody on interface `nic` asks for a hardware address, else ""."""
     try:
         packets.hardware_address(nic)
@@ -88,7 +88,7 @@ def nothing_to_tell(nic):
 # --- choosing a sender -----------------------------------------------------------------------
 
 
-def ha_bin():
+def ha_bin() -> str:
     """The folder of send_arp and send_ua: HA_BIN, ocf-directories' choice, or where they are."""
     if ENV.get("HA_BIN"):
         return ENV["HA_BIN"]
@@ -102,7 +102,7 @@ def ha_bin():
     return "/usr/libexec/heartbeat"
 
 
-def choose_sender(vip):
+def choose_sender(vip) -> str:
     """Name of the sender: one of arp_sender's values, or send_ua."""
     if vip.family == "inet6":
         program = "builtin" if vip.sender == "builtin" else "send_ua"
@@ -115,7 +115,7 @@ def choose_sender(vip):
     return program
 
 
-def default_sender(vip):
+def default_sender(vip) -> str:
     """send_arp, or ipoibarping for an InfiniBand interface where that is installed."""
     if not interface.is_infiniband(vip.nic):
         return "send_arp"
@@ -127,7 +127,7 @@ def default_sender(vip):
     return "send_arp"
 
 
-def sender_path(program):
+def sender_path(program: str) -> str:
     """The program of a sender: an absolute path, or a name to be found on PATH; "" for the built-in
     one."""
     if program in ("send_arp", "send_ua"):
@@ -136,7 +136,7 @@ def sender_path(program):
         program, "" if program == "builtin" else program)
 
 
-def build_arp_sender_cmd(vip, program, count, mac="") -> list:
+def build_arp_sender_cmd(vip, program: str, count: str, mac: str = "") -> list:
     """The words that start a sender; count is the text of the parameter.
 
     For the built-in one they are those of bin/announce, which sends the same.
@@ -159,14 +159,14 @@ def build_arp_sender_cmd(vip, program, count, mac="") -> list:
             *mode, *(["--mac", mac] if mac else []), vip.nic, vip.ip]
 
 
-def builtin_path():
+def builtin_path() -> str:
     """The path of bin/announce: inside of an installed package, or beside it in a checkout."""
     package = __file__.rsplit("/", 2)[0]
     program = package + "/bin/announce"
     return program if commands.is_file(program) else package.rpartition("/")[0] + "/bin/announce"
 
 
-def builtin_mode(vip):
+def builtin_mode(vip) -> str:
     """What the built-in sender sends: send_arp_opts may hold -A (replies) or -U (requests)."""
     options = vip.params["send_arp_opts"].split()
     if vip.family == "inet" and "-A" in options and "-U" not in options:
@@ -179,13 +179,13 @@ def builtin_mode(vip):
 # --- the occasions ---------------------------------------------------------------------------
 
 
-def run_arp_sender(burst):
+def run_arp_sender(burst) -> None:
     """Announce a new IPv4 address; that this fails does not matter to a start."""
     if not skip_cluster_ip(burst.vip):
         send(burst, burst.vip.params["arp_repeat_after"])
 
 
-def run_send_ua(burst, add_again):
+def run_send_ua(burst, add_again) -> None:
     """Announce a new IPv6 address once no other host is known to have it (see dad.py).
 
     add_again() removes the address and adds it anew, and tells why that failed.  Exits 1 where the
@@ -202,7 +202,7 @@ def run_send_ua(burst, add_again):
         raise OcfExit(OCF_ERR_GENERIC)
 
 
-def refresh(vip):
+def refresh(vip) -> None:
     """Announce again during a monitor, arp_count_refresh times; never fails it."""
     count = vip.params["arp_count_refresh"]
     if not ocf_is_decimal(count):
@@ -221,7 +221,7 @@ def refresh(vip):
     send(Burst(vip, count, "debug", mac), "")
 
 
-def skip_cluster_ip(vip):
+def skip_cluster_ip(vip) -> bool:
     """Whether nothing is announced, as the sender would tell a wrong hardware address."""
     if not vip.bucket or vip.family == "inet6" or vip.sender in ("", "send_arp", "builtin"):
         return False
@@ -229,7 +229,7 @@ def skip_cluster_ip(vip):
     return True
 
 
-def leave_to_background(burst):
+def leave_to_background(burst) -> None:
     """Go on without the end of duplicate address detection, which a child waits for."""
     vip = burst.vip
     ocf_log("warn", f"IPv6 address {vip.ip}: duplicate address detection has not ended, it is "
@@ -241,7 +241,7 @@ def leave_to_background(burst):
     leave(lambda: announce_once_settled(burst))
 
 
-def announce_once_settled(burst):
+def announce_once_settled(burst) -> None:
     """The detached child's work: wait for the end of detection, then announce."""
     with own_pid_file(burst.vip):
         settled = wait_in_background(burst.vip, burst.index)
@@ -254,7 +254,7 @@ def announce_once_settled(burst):
 # --- one burst -------------------------------------------------------------------------------
 
 
-def send(burst, repeat_after, background=None) -> int:
+def send(burst, repeat_after: str, background=None) -> int:
     """Send a burst in the foreground, for its exit status, or in the background, for 0.
 
     The parameter arp_bg decides which, unless it is given.
@@ -279,7 +279,7 @@ def send(burst, repeat_after, background=None) -> int:
     return rc
 
 
-def leave(work):
+def leave(work) -> None:
     """Leave work() to a child that outlives the agent; what it starts ends with it."""
     def in_child():
         children.handle_termination()       # a stop that ends the child must leave no `ip` behind
@@ -292,7 +292,7 @@ def leave(work):
         ocf_log("err", f"no process for the announcements: {problem.strerror}")
 
 
-def in_background(burst, repeat_after):
+def in_background(burst, repeat_after: str) -> None:
     """The detached child's work: the burst, and the one that repeats it."""
     children.set_deadline(burst.longest())
     log_sender(burst)
@@ -300,7 +300,7 @@ def in_background(burst, repeat_after):
         repeat(burst, repeat_after)
 
 
-def repeat(burst, repeat_after):
+def repeat(burst, repeat_after: str) -> None:
     """Announce once more after a while, if the address is still here."""
     vip = burst.vip
     seconds = min(number(repeat_after), LONGEST)
@@ -319,22 +319,22 @@ def repeat(burst, repeat_after):
         log_sender(burst)
 
 
-def log_sender(burst):
+def log_sender(burst) -> int:
     """Run a burst to its end and log what it said; its exit status."""
     return log_arp_sender(burst) if burst.vip.family == "inet" else log_send_ua(burst)
 
 
-def log_arp_sender(burst):
+def log_arp_sender(burst) -> int:
     """Send gratuitous ARP; an exit status."""
     return run_and_log(burst, "gratuitous ARP")
 
 
-def log_send_ua(burst):
+def log_send_ua(burst) -> int:
     """Send neighbour advertisements; an exit status."""
     return run_and_log(burst, "neighbour advertisements")
 
 
-def run_and_log(burst, what):
+def run_and_log(burst, what: str) -> int:
     """Run the sender and log what it said, and that it could not send `what`; its exit status."""
     if burst.program == "builtin":
         rc, output = run_builtin(burst)
@@ -349,7 +349,7 @@ def run_and_log(burst, what):
     return rc
 
 
-def run_with_pidfile(burst):
+def run_with_pidfile(burst) -> tuple:
     """Exit status and output of a sender program; its id is kept for stop meanwhile."""
     burst.lookout = Lookout(burst.vip, burst.index)
     path = pid_file(burst.vip)
@@ -370,7 +370,7 @@ def run_with_pidfile(burst):
 # --- the built-in sender ---------------------------------------------------------------------
 
 
-def first_round(burst):
+def first_round(burst) -> bool:
     """Send the first round at once; False, with the reason logged, where that is impossible."""
     vip = burst.vip
     burst.lookout = Lookout(vip, burst.index)
@@ -387,7 +387,7 @@ def first_round(burst):
     return True
 
 
-def run_builtin(burst):
+def run_builtin(burst) -> tuple:
     """The rounds behind the first; exit status and text."""
     left, failed = number(burst.count) - 1, ""
     with own_pid_file(burst.vip), burst.announcer:

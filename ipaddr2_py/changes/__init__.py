@@ -21,12 +21,12 @@ FEW = 32            # where descriptors are short, all are below
 LONGEST_LINE = 4000                 # characters of a program's output that are logged
 
 
-def ocf_run(argv):
+def ocf_run(argv) -> int:
     """Run a changing command and log what it printed, as an error if it failed; its exit status."""
     return run_and_log(argv)[0]
 
 
-def run_and_log(argv):
+def run_and_log(argv) -> tuple:
     """What ocf_run() does; exit status and a sentence that tells how it failed ("" if it did not).
     """
     result = run(argv)
@@ -45,7 +45,7 @@ def run_and_log(argv):
     return result.rc, told if failed else ""
 
 
-def import_sh():
+def import_sh() -> bool:
     """Import sh, as a change is coming: best done while queries run.  False where it is missing.
 
     Where it is there and cannot be imported, for lack of memory say, run() does without it.
@@ -124,7 +124,7 @@ def _run(path, argv):
 def _start_by_sh(path, argv, null, out):
     """sh's running command: a program that reads from and writes to these descriptors."""
     sh = sh_import.load()
-    words = [commands.to_bytes(word) for word in argv[1:]]
+    words: list = [commands.to_bytes(word) for word in argv[1:]]
     settings = {}
     if "return_cmd" in sh.Command._call_args:       # sh 2 takes text alone: a byte, a letter
         words = [word.decode("latin-1") for word in words]
@@ -168,7 +168,7 @@ def _descriptors():
     return found
 
 
-def reap_by_sh(child, limit):
+def reap_by_sh(child, limit) -> int:
     """Status of a child that sh reaps, which is killed when it does not end within the Limit."""
     pause, looks = 0.0001, LAST_LOOKS
     left = limit.left()
@@ -193,7 +193,7 @@ def reap_by_sh(child, limit):
     return 128 - code if code < 0 else code
 
 
-def kill_unreaped(pid):
+def kill_unreaped(pid: int) -> None:
     """Kill a child that somebody else reaps."""
     try:
         posix.kill(pid, _signal.SIGKILL)

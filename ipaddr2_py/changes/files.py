@@ -11,7 +11,7 @@ from ..commands import ENV
 from ..ocf import NO_FOLDER, ocf_log
 
 
-def state_file(name):
+def state_file(name: str) -> str:
     """Path of file `name` in HA_RSCTMP; the folder is made where it is missing."""
     folder = ENV["HA_RSCTMP"]
     if folder == NO_FOLDER and NO_FOLDER not in RUN.said:
@@ -25,7 +25,7 @@ def state_file(name):
     return folder + "/" + name
 
 
-def write_file(path, text):
+def write_file(path: str, text: str) -> None:
     """Write a private file (0600 whatever the umask, links not followed, a FIFO not waited for) as
     a whole or not at all; raises OSError."""
     fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW
@@ -42,7 +42,7 @@ def write_file(path, text):
         posix.close(fd)
 
 
-def replace_file(path, text):
+def replace_file(path: str, text: str) -> None:
     """Write a private file as write_file() does, but beside the old one, which it then replaces.
 
     Whoever reads meanwhile sees the old text or the new one.  Where the agent is killed, a file
@@ -58,7 +58,7 @@ def replace_file(path, text):
         raise
 
 
-def read_file(path, limit=65536, links=False):
+def read_file(path: str, limit: int = 65536, links: bool = False) -> str:
     """The beginning of a regular file; "" where there is none.
 
     Links are followed on request alone: in HA_RSCTMP they may lead anywhere.
@@ -80,7 +80,7 @@ def read_file(path, limit=65536, links=False):
         posix.close(fd)
 
 
-def remove_file(path):
+def remove_file(path: str) -> bool:
     """Remove a file; True unless it is still there."""
     try:
         posix.unlink(path)
@@ -137,7 +137,7 @@ class ocf_take_lock:
         posix.close(self.fd)
 
 
-def is_current(fd, path):
+def is_current(fd: int, path: str) -> bool:
     """Whether an open file is still the one that its path names."""
     held = posix.fstat(fd)
     try:

@@ -14,7 +14,7 @@ from ..ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, oc
 from . import files, ocf_run, run_and_log
 
 
-def link_is_down(nic):
+def link_is_down(nic: str) -> bool:
     """Whether the state of interface `nic` is DOWN or LOWERLAYERDOWN (or it is gone).
 
     Raises Unreadable where `ip` does not say.
@@ -28,13 +28,13 @@ def link_is_down(nic):
     return parse_link_state(result.out) in ("DOWN", "LOWERLAYERDOWN")
 
 
-def parse_link_state(text):
+def parse_link_state(text: str) -> str:
     """The operational state that `ip -o link show` prints behind the word state, "" without."""
     words = split(text)
     return words[words.index("state") + 1] if "state" in words[:-1] else ""
 
 
-def is_infiniband(nic):
+def is_infiniband(nic: str) -> bool:
     """Whether the hardware of interface `nic` is InfiniBand."""
     return "link/infiniband" in ip_query(link_show_words(nic)).out
 
@@ -42,7 +42,7 @@ def is_infiniband(nic):
 # --- changes ---------------------------------------------------------------------------------
 
 
-def address_add_argv(family, address, params, label="") -> list:
+def address_add_argv(family: str, address, params, label: str = "") -> list:
     """The words of `ip addr add` for an Address, options as the parameters ask for them."""
     options = []
     if family == "inet6" and ocf_is_true(params["nodad"]):
@@ -60,12 +60,12 @@ def address_add_argv(family, address, params, label="") -> list:
                            "dev", address.nic, *options]
 
 
-def decimal(text):
+def decimal(text: str) -> str:
     """A number without zeros in front, which would make it an octal one to `ip`; or the text."""
     return str(int(text)) if ocf_is_decimal(text) else text
 
 
-def add_interface(family, address, params, label="", undo=None) -> str:
+def add_interface(family: str, address, params, label: str = "", undo=None) -> str:
     """Add an Address and set its interface up; "" or, if that failed, why, which is logged too.
 
     What was added is noted in the list undo, as callables that take it back.
@@ -102,7 +102,7 @@ def add_interface(family, address, params, label="", undo=None) -> str:
     return up
 
 
-def take_back(family, address, index):
+def take_back(family: str, address, index: int) -> None:
     """Delete an Address that this start added to interface number `index`, whatever that is called
     now, unless it is seen not to be there."""
     nic = name_of(index)
@@ -111,7 +111,7 @@ def take_back(family, address, index):
         delete_address(family, address.on(nic))
 
 
-def collision(nic, ip):
+def collision(nic: str, ip: str) -> bool:
     """Whether another host answers for IPv4 address `ip`, as iputils' arping sees it.
 
     Exits 5 where arping is missing, or is another program of that name.
@@ -126,19 +126,19 @@ def collision(nic, ip):
     return commands.query(["arping", "-q", "-c", "2", "-w", "3", "-D", "-I", nic, ip]).rc == 1
 
 
-def is_foreign_arping(text):
+def is_foreign_arping(text: str) -> bool:
     """Whether `arping -V` shows an arping whose exit codes and options are not those of iputils."""
     return "iputils" not in text and ("Habets" in text or "BusyBox" in text or "ARPing" in text)
 
 
-def link_up(nic):
+def link_up(nic: str) -> str:
     """Set interface `nic` up; "" or, if that failed, why."""
     argv = ip_command() + ["link", "set", "dev", nic, "up"]
     ocf_log("info", commands.quoted(argv))
     return run_and_log(argv)[1]
 
 
-def delete_address(family, address) -> int:
+def delete_address(family: str, address) -> int:
     """Delete an Address, and no other along with it; an exit status."""
     # The kernel knows an IPv4 address with a peer by both, an IPv6 one by its own alone.
     words = [address.ip, "peer", f"{address.peer}/{address.prefix}"] \
@@ -152,7 +152,7 @@ def delete_address(family, address) -> int:
         return ocf_run(argv)
 
 
-def delete_interface(family, address, params) -> int:
+def delete_interface(family: str, address, params) -> int:
     """Delete an Address and what goes with it: route cache, address label; an exit status."""
     rc = delete_address(family, address)
     if not rc and ocf_is_true(params["flush_routes"]):
@@ -163,7 +163,7 @@ def delete_interface(family, address, params) -> int:
     return rc
 
 
-def may_be_there(family, address):
+def may_be_there(family: str, address) -> bool:
     """Whether an interface holds an Address without a peer; True also where `ip` does not say."""
     try:
         return bool(find_interface(address_places(family, address.ip), address.prefix,
@@ -172,19 +172,19 @@ def may_be_there(family, address):
         return True
 
 
-def delete_route(ip, nic):
+def delete_route(ip: str, nic: str) -> None:
     """Delete the route to `ip` over interface `nic`, if there is one."""
     argv = ip_command() + ["route", "delete", ip, "dev", nic]
     ocf_log("info", commands.quoted(argv))
     changes.run(argv)
 
 
-def loopback_address(ip):
+def loopback_address(ip: str) -> Address:
     """The Address that a real server of LVS has on lo."""
     return Address(0, "lo", ip, "", 32, "255.255.255.255")
 
 
-def remove_conflicting_loopback(ip, params):
+def remove_conflicting_loopback(ip: str, params) -> None:
     """Put the loopback's ip/32 aside, noted in HA_RSCTMP so that stop can restore it."""
     ocf_log("info", f"removing the conflicting address {ip}/32 from lo")
     try:
@@ -196,7 +196,7 @@ def remove_conflicting_loopback(ip, params):
     delete_route(ip, "lo")
 
 
-def restore_loopback(ip, params, note_stays=False):
+def restore_loopback(ip: str, params, note_stays: bool = False) -> None:
     """Add the address again that remove_conflicting_loopback() put aside.
 
     note_stays: where that fails, a later stop is to try again.
@@ -219,7 +219,7 @@ def restore_loopback(ip, params, note_stays=False):
         files.remove_file(path)
 
 
-def add_ipv6_addrlabel(ip, params):
+def add_ipv6_addrlabel(ip: str, params) -> int:
     """Give the address a label of its own, so that it is not chosen as a source address."""
     argv = _addrlabel("add", ip, params)
     ocf_log("info", commands.quoted(argv))
@@ -229,7 +229,7 @@ def add_ipv6_addrlabel(ip, params):
     return rc
 
 
-def delete_ipv6_addrlabel(ip, params):
+def delete_ipv6_addrlabel(ip: str, params) -> None:
     """Take the address label away again; failing does not matter."""
     ocf_run(_addrlabel("del", ip, params))
 

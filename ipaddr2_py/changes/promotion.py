@@ -49,12 +49,12 @@ class secondaries_kept:
             ocf_log("warn", f"{SETTING % self.nic} cannot be set: other addresses of the network "
                     f"of {self.address.ip} on {self.nic} may be deleted along with it")
 
-    def is_among_others(self):
+    def is_among_others(self) -> bool:
         """Whether the interface has other addresses of that network, or that cannot be told."""
         result = addresses.ip_query(findif.nic_addr_words(self.nic))
         return has_neighbours(result, self.address)
 
-    def get_lock(self):
+    def get_lock(self) -> None:
         """Share the lock, or say that it is done without."""
         path = files.state_file(promotion_path(self.nic).rpartition("/")[2])
         try:
@@ -66,7 +66,7 @@ class secondaries_kept:
         except OSError as problem:      # TimeoutError among them
             ocf_log("warn", f"no lock on {path} ({problem.strerror or problem}): going on without")
 
-    def switch_on(self):
+    def switch_on(self) -> bool:
         """Switch the setting on, after that was noted where it is to be put back; whether it is."""
         index = addresses.index_of(self.nic)
         try:
@@ -84,7 +84,7 @@ class secondaries_kept:
             put_back(promotion_path(self.nic))      # by a descriptor that no program shares
 
 
-def share_lock(path, seconds=LIMIT):
+def share_lock(path: str, seconds=LIMIT) -> int:
     """A descriptor of the file, whose lock is shared with all who delete; raises OSError.
 
     It is held alone for the moment of putting back only, and waited for so many seconds.
@@ -110,7 +110,7 @@ def share_lock(path, seconds=LIMIT):
         time.sleep(0.01)
 
 
-def leave_lock(path, fd):
+def leave_lock(path: str, fd: int) -> None:
     """Let go of the lock; who was the last one puts the setting back and removes the file."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -122,7 +122,7 @@ def leave_lock(path, fd):
     posix.close(fd)
 
 
-def noted_index(data):
+def noted_index(data: bytes) -> int:
     """The interface's number in the lock's file; 0 where the setting was on, or in another boot."""
     words = data.split()
     good = 0 < len(words) < 3 and words[0].isdigit() and len(words[0]) < 10 and \
@@ -130,14 +130,14 @@ def noted_index(data):
     return int(words[0]) if good else 0
 
 
-def switch_off(index):
+def switch_off(index: int) -> None:
     """Switch the setting of interface number `index` off, whatever it is called now."""
     nic = addresses.name_of(index) if index else ""
     if nic:
         change(nic, "0")
 
 
-def put_back(path):
+def put_back(path: str) -> None:
     """Put back what an agent that was killed has left switched on; nothing while one is at work.
 
     path is that of the lock's file.
@@ -149,12 +149,12 @@ def put_back(path):
     leave_lock(path, fd)
 
 
-def setting(nic):
+def setting(nic: str) -> str:
     """promote_secondaries of an interface, or of `all`; "" where it cannot be read."""
     return files.read_file(SETTING % nic, 16).strip()
 
 
-def change(nic, value):
+def change(nic: str, value: str) -> bool:
     """Write promote_secondaries of an interface; whether that worked."""
     try:
         fd = posix.open(SETTING % nic, posix.O_WRONLY)
@@ -169,7 +169,7 @@ def change(nic, value):
         posix.close(fd)
 
 
-def may_be_off(nic):
+def may_be_off(nic: str) -> bool:
     """Whether the kernel may be about to delete secondary addresses.
 
     A setting that is on counts only where there is no file: another one may have switched it on for
@@ -181,7 +181,7 @@ def may_be_off(nic):
                for _ in range(2))
 
 
-def has_neighbours(result, address):
+def has_neighbours(result, address) -> bool:
     """Whether other addresses of an Address's network are on its interface, by the Result of
     `ip addr show dev NIC`; True also where that cannot be told."""
     ip, prefix, peer = address.ip, address.prefix, address.peer

@@ -10,7 +10,7 @@ import posix
 import sys
 
 
-def add_site_packages():
+def add_site_packages() -> None:
     """Make sh and jinja2 importable: `python3 -IS` leaves every site-packages folder out.
 
     Order: the folder that this package is installed in, a virtual environment's, the system's.

@@ -36,7 +36,7 @@ MISSING = {"no": "the address is missing", "partial": "bucket {bucket} is not he
            "shared": "is a plain address now, but the firewall still shares it"}
 
 
-def backend(name):
+def backend(name: str):
     """The module that is behind a value of clusterip_firewall."""
     if name == "clusterip":
         from . import target
@@ -51,14 +51,14 @@ def backend(name):
 # --- choosing a backend ----------------------------------------------------------------------
 
 
-def programs(name):
+def programs(name: str) -> list:
     """The programs that a backend needs."""
     if name == "clusterip":
         return [backend(name).iptables()[0], env("MODPROBE", "modprobe")]
     return ["nft"] if name == "nft" else [env("IPTABLES", "iptables"), "arptables"]
 
 
-def hindrance(vip, name):
+def hindrance(vip, name: str) -> str:
     """Why auto cannot use a backend for this address, "" where it can."""
     if vip.family == "inet6" and name != "nft":
         return "it is for IPv4"
@@ -72,14 +72,14 @@ def hindrance(vip, name):
     return ""
 
 
-def usable(vip):
+def usable(vip) -> list:
     """Names of the backends that may serve the address, the one to be used first."""
     asked = vip.params["clusterip_firewall"]
     return [asked] if asked in FIREWALLS else \
         [name for name in FIREWALLS if not hindrance(vip, name)]
 
 
-def check_tools(vip):
+def check_tools(vip) -> None:
     """Exit 5 where the backend's programs, or for auto those of all backends, are missing."""
     asked = vip.params["clusterip_firewall"]
     if asked in FIREWALLS:
@@ -126,7 +126,7 @@ class locked:
 # --- the verbs -------------------------------------------------------------------------------
 
 
-def found_shares(vip, names):
+def found_shares(vip, names) -> list:
     """What the named backends hold of the address: a list of (backend, Share).
 
     Exits 1 where one of them cannot say: silence would be taken for "not here".
@@ -162,7 +162,7 @@ def usable_shares(vip):
             yield name, share
 
 
-def in_use(vip):
+def in_use(vip) -> tuple:
     """(name of the backend, MAC) that the address is shared by; ("", "") where it is not.
 
     The target CLUSTERIP does not tell the MAC to whoever asks it for buckets: it is derived then.
@@ -172,12 +172,12 @@ def in_use(vip):
     return "", ""
 
 
-def planned(vip, brd):
+def planned(vip, brd: str) -> tuple:
     """(name of the backend, MAC) that a start is going to share the address by."""
     return usable(vip)[0], configured_share(vip, brd=brd).mac
 
 
-def take(vip, undo, brd):
+def take(vip, undo, brd: str) -> tuple:
     """Hold the VIP's bucket: complete what is there, add what is not; exits 1 if that failed.
 
     Callables that take back what was added are appended to undo.  Gives the backend's name and the
@@ -237,7 +237,7 @@ class Rules:
         ocf_log("info", f"Cluster IP: {self.vip.ip} keeps the buckets that other instances hold")
         return OCF_SUCCESS if self.good else self.failure(f"bucket {self.vip.bucket}")
 
-    def remove_before_address(self):
+    def remove_before_address(self) -> None:
         """Remove what goes before the address."""
         for module, share in self.found:
             if self.vip.bucket and module.BEFORE_ADDRESS:
@@ -255,11 +255,11 @@ class Rules:
         self.good = leave_noted(self.vip) and self.good
         return self.good
 
-    def remove(self, module, share):
+    def remove(self, module, share) -> None:
         """Remove all that a backend holds."""
         self.good = module.remove(self.vip, share) and self.good
 
-    def remove_leftovers(self, module):
+    def remove_leftovers(self, module) -> None:
         """Remove what a backend still shares of an address that is a plain one now."""
         try:
             share = module.look(self.vip)
@@ -271,13 +271,13 @@ class Rules:
             ocf_log("err", str(problem))
             self.good = False
 
-    def failure(self, what="the rules") -> int:
+    def failure(self, what: str = "the rules") -> int:
         """Say that `what` could not be removed; an OCF exit code."""
         ocf_exit_reason(f"Unable to remove {what} of Cluster IP {self.vip.ip} from the firewall")
         return OCF_ERR_GENERIC
 
 
-def leftovers(vip):
+def leftovers(vip) -> list:
     """Names of the backends that still share an address which is a plain one now.
 
     The note of start tells where to look; without one all backends are, for a clone, or else nft.
@@ -292,7 +292,7 @@ def leftovers(vip):
     return [name for name in names if may_hold(vip, name)]
 
 
-def may_hold(vip, name):
+def may_hold(vip, name: str) -> bool:
     """Whether a backend holds something of the address, or is noted to and cannot say."""
     try:
         return backend(name).look(vip) is not None
@@ -302,13 +302,13 @@ def may_hold(vip, name):
         return bool(vip.note)
 
 
-def leave_noted(vip):
+def leave_noted(vip) -> bool:
     """Undo join_group() on the noted interface, whatever it is called now; whether that worked."""
     nic = addresses.name_of(vip.note.index) if vip.note else ""
     return not nic or leave_group(nic, vip.note.mac)
 
 
-def to_be_searched(vip):
+def to_be_searched(vip) -> list:
     """Names of the backends that stop looks into: the one asked for, or all that could be there."""
     asked = vip.params["clusterip_firewall"]
     return [name for name in ((asked,) if asked in FIREWALLS else FIREWALLS)

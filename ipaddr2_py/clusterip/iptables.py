@@ -18,24 +18,24 @@ BEFORE_ADDRESS = False      # the address goes first, or this node would answer 
 REFUSED = "iptables, arptables or ip refused"
 
 
-def iptables(vip):
+def iptables(vip) -> list:
     """The words that start iptables on the table of the parameters (stop takes any)."""
     table = vip.params["clusterip_table"]
     return env("IPTABLES", "iptables").split() + ["-t", table if table in TABLES else "mangle"]
 
 
-def chain_name(ip):
+def chain_name(ip: str) -> str:
     """The name of an address's chain."""
     return "IPaddr2-" + ip
 
 
-def match_words(share, number):
+def match_words(share, number: int) -> list:
     """The words of a bucket's rule, as they are added."""
     return ["-m", "cluster", "--cluster-total-nodes", str(share.total), "--cluster-local-node",
             str(number), "--cluster-hash-seed", f"0x{share.seed:08x}", "-j", "RETURN"]
 
 
-def arp_words(share, ip):
+def arp_words(share, ip: str) -> list:
     """The words of the rule that puts the multicast MAC into what the node says about the address.
 
     --h-length: arptables-legacy asks for it.
@@ -65,12 +65,12 @@ class Rules:
         self.arp = [words for words in (line.split() for line in arp_text.splitlines())
                     if is_answer(words, ip)]
 
-    def any(self):
+    def any(self) -> bool:
         """Whether there is anything at all."""
         return bool(self.chain or self.jumps or self.arp)
 
 
-def is_answer(words, ip):
+def is_answer(words, ip: str) -> bool:
     """Whether a listed rule of arptables is one of arp_words(), for any interface and MAC.
 
     The chain is the host's: a rule of another form is nobody's but the host's.
@@ -82,20 +82,20 @@ def is_answer(words, ip):
         sorted(due), sorted(due[:2] + due[4:]))
 
 
-def bucket_number(words):
+def bucket_number(words) -> int:
     """The bucket, from 1, that a listed rule's mask names; 0 where it is not exactly one."""
     mask = parse_seed(after(words, "--cluster-local-nodemask")) or 0    # 32 bits, as a seed has
     return mask.bit_length() if mask & (mask - 1) == 0 and "!" not in words else 0
 
 
-def hashed(words):
+def hashed(words) -> tuple:
     """(number of buckets, seed) that a bucket's rule names; 0 and -1 where it does not."""
     total = after(words, "--cluster-total-nodes")
     seed = parse_seed(after(words, "--cluster-hash-seed"))
     return int(total) if ocf_is_decimal(total) else 0, -1 if seed is None else seed
 
 
-def is_bucket(words, share):
+def is_bucket(words, share) -> bool:
     """Whether a listed rule is that of match_words(): one bucket returns, and nothing else."""
     return sorted(words[2::2]) == ["--cluster-hash-seed", "--cluster-local-nodemask",
                                    "--cluster-total-nodes", "-j", "-m"] and \
@@ -103,7 +103,7 @@ def is_bucket(words, share):
         hashed(words) == (share.total, share.seed)
 
 
-def parse_share(rules, ip, buckets=0):
+def parse_share(rules, ip: str, buckets: int = 0) -> Share:
     """The Share that Rules show; buckets' values are lists of their rules.
 
     Rules of `buckets` in all are the address's own, where there are any.
@@ -128,7 +128,7 @@ def parse_share(rules, ip, buckets=0):
     return share
 
 
-def read(vip):
+def read(vip) -> "Rules":
     """The Rules of the address; raises Unreadable."""
     name = commands.query_start(["arptables", "-L", "OUTPUT", "-n", "-v"])
     listed = commands.query(iptables(vip) + ["-S"])
@@ -140,7 +140,7 @@ def read(vip):
     return Rules(listed.out, arp.out, vip.ip)
 
 
-def wanted_share(vip, found, brd):
+def wanted_share(vip, found, brd: str) -> Share:
     """The Share that the parameters ask for."""
     return configured_share(vip, found, brd)
 
@@ -163,13 +163,13 @@ look_closely = look
 # --- changes ---------------------------------------------------------------------------------
 
 
-def add_bucket(vip, share):
+def add_bucket(vip, share) -> bool:
     """Add the rule of the VIP's bucket, before the final drop; whether that worked."""
     return change(iptables(vip) + ["-I", chain_name(vip.ip), "1"]
                   + match_words(share, vip.bucket)) == 0
 
 
-def set_up(vip, share, found):
+def set_up(vip, share, found) -> bool:
     """Make or mend all that belongs to the address, with the VIP's bucket; whether that worked."""
     asked = vip.params["clusterip_hash"]
     if asked != "sourceip":
@@ -178,7 +178,7 @@ def set_up(vip, share, found):
     return change_group(found, share) and make_chain(vip, share)
 
 
-def make_chain(vip, share):
+def make_chain(vip, share) -> bool:
     """Make or mend all that belongs to the address; buckets that were held stay so.
 
     The jump comes last, when the chain is whole; a chain in use drops everything meanwhile.
@@ -200,7 +200,7 @@ def make_chain(vip, share):
         delete_arp(old.arp) and ocf_run(arp) == 0
 
 
-def delete_arp(listed):
+def delete_arp(listed) -> bool:
     """Delete arptables rules, each as it was listed; whether all went."""
     shares = [(Share(after(words, "-o"), after(words, "--mangle-mac-s")), after(words, "-s"))
               for words in listed]

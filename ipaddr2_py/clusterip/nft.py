@@ -33,19 +33,19 @@ HOOKS = {"prerouting": "type filter hook prerouting priority -300;",
          "output": "type filter hook output priority 0;"}
 
 
-def works():
+def works() -> bool:
     """Whether the kernel has nftables at all."""
     if "nft" not in RUN.known:
         RUN.known["nft"] = commands.query(["nft", "list", "tables"]).rc == 0
     return RUN.known["nft"]
 
 
-def families(vip):
+def families(vip) -> tuple:
     """The families in which the address has a table."""
     return ("ip", "arp") if vip.family == "inet" else ("ip6",)
 
 
-def hash_chains(mode):
+def hash_chains(mode: str) -> dict:
     """Chain -> what is hashed there, behind the source address."""
     chains = {"source": ""}
     if PORTS[mode]:
@@ -56,7 +56,7 @@ def hash_chains(mode):
 # --- the rules -------------------------------------------------------------------------------
 
 
-def skeleton(vip, share, defragment=DEFRAGMENT[0]):
+def skeleton(vip, share, defragment=DEFRAGMENT[0]) -> list:
     """All rules but the buckets': tuples (family, chain, rule, comment), chains in order of use."""
     family = FAMILY[vip.family]
     settings = (f"IPaddr2 {share.nic} {share.mac} {share.own or '-'} {share.hash} {share.total} "
@@ -78,7 +78,7 @@ def skeleton(vip, share, defragment=DEFRAGMENT[0]):
     return rules + neighbour_discovery(vip, share, settings)
 
 
-def neighbour_discovery(vip, share, settings):
+def neighbour_discovery(vip, share, settings: str) -> list:
     """The rules that put the multicast MAC into the address's neighbour discovery.
 
     RFC 4861, 4.3 and 4.4, bits from the ICMPv6 header on: reserved 48, target 64, the type of the
@@ -96,7 +96,7 @@ def neighbour_discovery(vip, share, settings):
              f"0x0101{change}", "the same for solicitations")]
 
 
-def bucket_rules(vip, share, number):
+def bucket_rules(vip, share, number: int) -> list:
     """A bucket's accept rules, as skeleton() has the others; they belong before the final drop."""
     family = FAMILY[vip.family]
     return [(family, chain, f"jhash {family} saddr{ports} mod {share.total} seed "
@@ -104,13 +104,13 @@ def bucket_rules(vip, share, number):
             for chain, ports in sorted(hash_chains(share.hash).items())]
 
 
-def commands_for(vip, verb, rules):
+def commands_for(vip, verb: str, rules) -> list:
     """nft commands that add or insert rules."""
     return [f'{verb} rule {family} {table_name(vip.ip)} {chain} {rule} comment "{comment}"'
             for family, chain, rule, comment in rules]
 
 
-def table_script(vip, share, numbers, defragment=DEFRAGMENT[0]):
+def table_script(vip, share, numbers, defragment=DEFRAGMENT[0]) -> list:
     """nft commands that make the tables anew, whatever was there, with these buckets held."""
     name = table_name(vip.ip)
     script = [verb % (family, name) for family in families(vip)
@@ -125,7 +125,7 @@ def table_script(vip, share, numbers, defragment=DEFRAGMENT[0]):
     return script
 
 
-def listing(vip, share, defragment):
+def listing(vip, share, defragment: str) -> list:
     """What parse_rules() gives of tables that are as they should be, in any order of chains."""
     rules = skeleton(vip, share, defragment)
     found = []
@@ -141,7 +141,7 @@ def listing(vip, share, defragment):
 # --- what is there ---------------------------------------------------------------------------
 
 
-def parse_settings(comment):
+def parse_settings(comment: str) -> Share:
     """The Share that such a comment describes, an empty one where it is of no use."""
     words = comment.split(" ")
     if len(words) != 7 or words[0] != "IPaddr2":
@@ -153,7 +153,7 @@ def parse_settings(comment):
     return Share(nic, mac, mode, int(total), parse_seed(seed), "" if own == "-" else own)
 
 
-def parse_share(rules, vip):
+def parse_share(rules, vip) -> Share:
     """The Share that parse_rules() shows.
 
     A bucket's value is its list of (chain, handle), whatever its rules do.  Where the tables are
@@ -208,25 +208,25 @@ def own_mac(nic):
 # --- changes ---------------------------------------------------------------------------------
 
 
-def wanted_share(vip, found, brd):
+def wanted_share(vip, found, brd: str) -> Share:
     """The Share that the parameters ask for; for IPv6 with the interface's own MAC."""
     share = configured_share(vip, found, brd)
     share.own = own_mac(vip.nic) if vip.family == "inet6" else ""
     return share
 
 
-def add_bucket(vip, share):
+def add_bucket(vip, share) -> bool:
     """Add the rules of the VIP's bucket; whether nft took them."""
     rules = bucket_rules(vip, share, vip.bucket)
     return ocf_run(["nft", "; ".join(commands_for(vip, "insert", rules))]) == 0
 
 
-def set_up(vip, share, found):
+def set_up(vip, share, found) -> bool:
     """Make or mend all that belongs to the address, with the VIP's bucket; whether that worked."""
     return change_group(found, share) and make_tables(vip, share, found)
 
 
-def make_tables(vip, share, found):
+def make_tables(vip, share, found) -> bool:
     """Make or mend the tables; buckets that were held stay so.  Whether nft took them."""
     numbers = {number for number in found.buckets if number <= share.total} if found else set()
     numbers.add(vip.bucket)
@@ -240,7 +240,7 @@ def make_tables(vip, share, found):
     return ocf_run(["nft", "; ".join(table_script(vip, share, numbers, DEFRAGMENT[1]))]) == 0
 
 
-def release(vip, found):
+def release(vip, found) -> bool:
     """Let go of the VIP's bucket alone; whether that worked."""
     if not found or vip.bucket not in found.buckets:
         return True
@@ -249,7 +249,7 @@ def release(vip, found):
         for chain, handle in found.buckets[vip.bucket])]) == 0
 
 
-def remove(vip, found):
+def remove(vip, found) -> bool:
     """Remove the tables and the multicast MAC; whether that worked."""
     name = table_name(vip.ip)
     rc = ocf_run(["nft", "; ".join(

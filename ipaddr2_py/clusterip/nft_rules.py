@@ -14,7 +14,7 @@ NAMES = {"host": 0, "tcp": 6, "udp": 17, "dccp": 33, "sctp": 132, "udplite": 136
 BUCKET = "bucket "
 
 
-def parse_rules(text):
+def parse_rules(text: str) -> list:
     """What `nft -a list table` prints: tuples (family, chain, text, comment, handle) in its order.
 
     A chain is one with the text "chain", its hook one without handle (0).  What else the table
@@ -40,14 +40,14 @@ def parse_rules(text):
     return found
 
 
-def bucket_number(comment):
+def bucket_number(comment: str) -> int:
     """The bucket that a rule's comment names, from 1; 0 for any other comment."""
     digits = comment[len(BUCKET):]
     good = comment.startswith(BUCKET) and ocf_is_decimal(digits) and digits[0] != "0"
     return int(digits) if good else 0
 
 
-def as_written(listed, written):
+def as_written(listed, written) -> bool:
     """Whether tuples of parse_rules() are what was written, given in the same form.
 
     Neither the order of chains matters nor that of the buckets at the head of one.
@@ -59,7 +59,7 @@ def as_written(listed, written):
         for place in due)
 
 
-def by_chain(rules):
+def by_chain(rules) -> dict:
     """(family, chain) -> its rules as (comment, text), the buckets at its head sorted."""
     found = {}
     for family, chain, text, comment, _ in rules:
@@ -72,7 +72,7 @@ def by_chain(rules):
     return found
 
 
-def alike(listed, written):
+def alike(listed: str, written: str) -> bool:
     """Whether a listed rule, or a chain's hook, does what was written."""
     there, due = values(listed), values(written)
     if there == due:
@@ -87,13 +87,13 @@ def alike(listed, written):
     return there[:5] == due[:5] and there[-1:] == due[-1:] and in_order(due, there)
 
 
-def in_order(due, there):
+def in_order(due, there) -> bool:
     """Whether all of `due` is in `there`, in its order, whatever else is there."""
     rest = iter(there)
     return all(any(word == other for other in rest) for word in due)
 
 
-def values(text):
+def values(text: str) -> list:
     """The words of a rule: numbers, MACs and IPv6 addresses as int, the rest as str; sets sorted.
 
     Names in quotes, which may hold any other character, stay as they are.
@@ -110,7 +110,7 @@ def values(text):
     return found
 
 
-def value(word):
+def value(word: str):
     """The number that a word is, or the word itself."""
     if word.isascii() and word.isdigit() and len(word) < 40:        # 128 bits have 39 digits
         return int(word)

@@ -14,13 +14,13 @@ MATCH_LIMIT = 32            # buckets of the match cluster: XT_CLUSTER_NODES_MAX
 HASH_LIMIT = 2 ** 32        # a hash has 32 bits
 
 
-def refuse(name, value, why):
+def refuse(name: str, value, why: str):
     """Exit 6 with a reason that names parameter, value and remedy."""
     ocf_exit_reason(f"{name} [{value}] {why}")
     raise OcfExit(OCF_ERR_CONFIGURED)
 
 
-def check_params(vip):
+def check_params(vip) -> None:
     """Exit 6 where a parameter of Cluster IP is wrong."""
     values = vip.params
     firewall = values["clusterip_firewall"]
@@ -43,7 +43,7 @@ def check_params(vip):
     check_mac(vip)
 
 
-def check_mac(vip):
+def check_mac(vip) -> None:
     """Exit 6 unless mac is a multicast one, for IPv6 one of its own, or empty."""
     mac = vip.params["mac"]
     if not mac:
@@ -56,7 +56,7 @@ def check_mac(vip):
         refuse("mac", mac, "does not begin with 33:33, as multicast over IPv6 does (RFC 2464)")
 
 
-def check_iptables(vip):
+def check_iptables(vip) -> None:
     """Exit 6 where a parameter of the iptables backend is wrong, or beyond what it can do."""
     firewall, table = vip.params["clusterip_firewall"], vip.params["clusterip_table"]
     chain = vip.params["clusterip_chain"]

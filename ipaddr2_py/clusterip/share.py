@@ -38,7 +38,7 @@ class Share:
         self.complete = True
 
 
-def configured_share(vip, found=None, brd=None):
+def configured_share(vip, found=None, brd=None) -> "Share":
     """The Share that the parameters ask for; MAC and seed that nobody set stay as they were found.
 
     They are derived from prefix and broadcast address as well, which may have changed since: the
@@ -56,7 +56,7 @@ def configured_share(vip, found=None, brd=None):
     return Share(vip.nic, mac, vip.params["clusterip_hash"], vip.buckets, seed)
 
 
-def matches(found, vip):
+def matches(found, vip) -> bool:
     """Whether a found Share is of these parameters; what is unknown or derived counts as right."""
     seed = parse_seed(vip.params["clusterip_hash_seed"])
     mac = vip.mac.lower()
@@ -67,7 +67,7 @@ def matches(found, vip):
             and (seed is None or found.seed < 0 or found.seed == seed))
 
 
-def address_md5(vip, brd=None):
+def address_md5(vip, brd=None) -> str:
     """The md5 (32 hex digits) of "IP PREFIX BROADCAST", from which MAC and seed are taken.
 
     The broadcast address is the parameter as it was given, or else the one the address gets; where
@@ -78,7 +78,7 @@ def address_md5(vip, brd=None):
     return digest_of(vip.ip, vip.prefix, brd if vip.family == "inet" else "")
 
 
-def digest_of(ip, prefix, brd):
+def digest_of(ip: str, prefix: int, brd: str) -> str:
     """The md5 (32 hex digits) of these three."""
     text = " ".join([ip, str(prefix), *brd.split()]) + "\n"
     try:
@@ -88,7 +88,7 @@ def digest_of(ip, prefix, brd):
     return md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
-def derived_mac(digest, family):
+def derived_mac(digest: str, family: str) -> str:
     """The multicast MAC of an md5: its first six octets, the first made odd; IPv6: 33:33 leads."""
     digits = digest[:12]
     if family == "inet6":
@@ -98,7 +98,7 @@ def derived_mac(digest, family):
     return ":".join(digits[place:place + 2] for place in range(0, 12, 2))
 
 
-def parse_seed(text):
+def parse_seed(text: str):
     """The number below 2**32 that a seed names, decimal or 0x and hexadecimal; else None."""
     if text[:2] in ("0x", "0X"):
         good = len(text) > 2 and all(digit in HEX_DIGITS for digit in text[2:])
@@ -108,7 +108,7 @@ def parse_seed(text):
     return value if value < SEED_LIMIT else None
 
 
-def checksum_makeup(own, mac):
+def checksum_makeup(own: bytes, mac: bytes) -> int:
     """The 16 bits that keep an ICMPv6 checksum right when MAC `mac` takes the place of `own`.
 
     Ones' complement arithmetic over 16-bit words (RFC 1071): the sum of own less that of mac.
@@ -126,7 +126,7 @@ def checksum_makeup(own, mac):
 # --- receiving the multicast MAC -------------------------------------------------------------
 
 
-def parse_joined(text, nic):
+def parse_joined(text: str, nic: str) -> set:
     """MACs (lower case, with colons) that somebody asked `nic` to receive: from dev_mcast's text.
 
     Its columns: index, name, users, those of them that asked by ioctl (`ip maddress`), address.
@@ -139,7 +139,7 @@ def parse_joined(text, nic):
     return found
 
 
-def multicast_list():
+def multicast_list() -> str:
     """The text of /proc/net/dev_mcast, which the kernel hands out a page at a time."""
     text = b""
     try:
@@ -156,12 +156,12 @@ def multicast_list():
     return text.decode("utf-8", "surrogateescape")
 
 
-def is_joined(nic, mac):
+def is_joined(nic: str, mac: str) -> bool:
     """Whether interface `nic` was told to receive frames for the multicast MAC."""
     return mac.lower() in parse_joined(multicast_list(), nic)
 
 
-def join_group(nic, mac):
+def join_group(nic: str, mac: str) -> bool:
     """Have the interface receive frames for the multicast MAC; whether that worked.
 
     A network card drops the frames of groups that nobody joined, and so does a macvlan.
@@ -171,7 +171,7 @@ def join_group(nic, mac):
     return ocf_run(argv) == 0
 
 
-def change_group(found, share):
+def change_group(found, share) -> bool:
     """Have the interface of a Share receive its MAC, and no longer that of another one that was
     found; whether that worked."""
     if found and found.mac and (found.mac.lower(), found.nic) != (share.mac.lower(), share.nic):
@@ -179,7 +179,7 @@ def change_group(found, share):
     return is_joined(share.nic, share.mac) or join_group(share.nic, share.mac)
 
 
-def leave_group(nic, mac):
+def leave_group(nic: str, mac: str) -> bool:
     """Undo join_group(), where it was done; whether the interface no longer receives that MAC."""
     if not nic or not mac or not is_joined(nic, mac):
         return True

@@ -20,18 +20,18 @@ FOLDER = "/proc/net/ipt_CLUSTERIP"
 BUSY = 4                    # exit status of iptables while another one has its lock
 
 
-def iptables():
+def iptables() -> list:
     """The words that start iptables: the legacy one, which alone can do it, where installed."""
     legacy = env("IPTABLES_LEGACY", "iptables-legacy")
     return (legacy if have_binary(legacy) else env("IPTABLES", "iptables")).split()
 
 
-def modprobe():
+def modprobe() -> list:
     """The words that start modprobe."""
     return env("MODPROBE", "modprobe").split()
 
 
-def has_target():
+def has_target() -> bool:
     """Whether this kernel has the target: loaded, or as a module; Linux 6.3 dropped it."""
     if "target" not in RUN.known:
         RUN.known["target"] = _has_target()
@@ -47,7 +47,7 @@ def _has_target():
     return commands.query(modprobe() + ["-n", "-q", "ipt_CLUSTERIP"]).rc == 0
 
 
-def kernel_version(release):
+def kernel_version(release: str) -> tuple:
     """The first two numbers of a kernel release such as 6.1.0-41-amd64."""
     numbers = []
     for word in release.split(".")[:2]:
@@ -58,12 +58,12 @@ def kernel_version(release):
     return tuple(numbers)
 
 
-def buckets_file(ip):
+def buckets_file(ip: str) -> str:
     """The kernel's file of an address."""
     return FOLDER + "/" + ip
 
 
-def parse_buckets(text):
+def parse_buckets(text: str) -> dict:
     """The numbers in the kernel's file: "1,2" and a newline, or nothing."""
     return {int(word): word for word in text.strip().split(",") if ocf_is_decimal(word)}
 
@@ -77,7 +77,7 @@ def look(vip):
     return share
 
 
-def parse_rules(text, ip):
+def parse_rules(text: str, ip: str) -> list:
     """The address's CLUSTERIP rules in what `iptables -S INPUT` prints, each a list of words."""
     rules = []
     for line in text.splitlines():
@@ -88,16 +88,18 @@ def parse_rules(text, ip):
     return rules
 
 
-def rule_words(line):
+def rule_words(line: str) -> list:
     """The words of a rule as `iptables -S` prints it: a comment in quotes is one word.
 
     Quotes and backslashes inside have a backslash before them; other words are never quoted.
     """
-    words, word, quoted = [], None, False
+    words: list = []
+    word: "str | None" = None
+    quoted = False
     letters = iter(line + " ")
     for letter in letters:
         if quoted and letter == "\\":
-            word += next(letters)
+            word = (word or "") + next(letters)
         elif letter == '"' and (quoted or word is None):
             word, quoted = word or "", not quoted
         elif letter != " " or quoted:
@@ -108,19 +110,19 @@ def rule_words(line):
     return words
 
 
-def after(words, option):
+def after(words, option: str) -> str:
     """The word behind an option, "" where there is none."""
     return words[words.index(option) + 1] if option in words[:-1] else ""
 
 
-def described(rule):
+def described(rule) -> Share:
     """The Share that a rule's words describe."""
     total = after(rule, "--total-nodes")
     return Share(after(rule, "-i"), after(rule, "--clustermac").lower(), after(rule, "--hashmode"),
                  int(total) if ocf_is_decimal(total) else 0)
 
 
-def change(argv):
+def change(argv) -> int:
     """Run iptables, again while another one has its lock; the exit status."""
     import time
 
@@ -145,14 +147,14 @@ def look_closely(vip):
     return found
 
 
-def wanted_share(vip, found, brd):
+def wanted_share(vip, found, brd: str) -> Share:
     """The Share that the parameters ask for."""
     if found and not matches(found, vip):
         found = None            # it is made anew, with a MAC of its own
     return configured_share(vip, found, brd)
 
 
-def set_up(vip, share, found):
+def set_up(vip, share, found) -> bool:
     """Make the rule, anew where it has other settings; whether that worked."""
     others = set()
     if found:
@@ -162,12 +164,12 @@ def set_up(vip, share, found):
     return add_rule(vip, share) and all([write_bucket(vip, "+", one) for one in others])
 
 
-def add_bucket(vip, _share):
+def add_bucket(vip, _share) -> bool:
     """Add the VIP's bucket to the rule; whether the kernel took it."""
     return write_bucket(vip, "+", vip.bucket)
 
 
-def add_rule(vip, share):
+def add_rule(vip, share) -> bool:
     """Add the rule that comes with the VIP's bucket; whether that worked."""
     ocf_run(modprobe() + ["ip_conntrack"])
     argv = iptables() + ["-I", "INPUT", "-d", vip.ip, "-i", vip.nic, "-j", "CLUSTERIP", "--new",
@@ -177,7 +179,7 @@ def add_rule(vip, share):
     return change(argv) == 0
 
 
-def write_bucket(vip, sign, number):
+def write_bucket(vip, sign: str, number: int) -> bool:
     """Add (+) or remove (-) a bucket in the kernel's file; whether the kernel took it."""
     try:
         fd = posix.open(buckets_file(vip.ip), posix.O_WRONLY | posix.O_CLOEXEC)
@@ -195,23 +197,23 @@ def write_bucket(vip, sign, number):
         posix.close(fd)
 
 
-def list_rules(vip):
+def list_rules(vip) -> list:
     """The address's rules that are there, as parse_rules() gives them."""
     return parse_rules(commands.query(iptables() + ["-S", "INPUT"]).out, vip.ip)
 
 
-def delete_rules(rules):
+def delete_rules(rules) -> bool:
     """Delete rules, each as it was listed; whether all went."""
     failures = [rule for rule in rules if change(iptables() + ["-D"] + rule[1:])]
     return not failures
 
 
-def release(vip, found):
+def release(vip, found) -> bool:
     """Let go of the VIP's bucket alone; whether that worked."""
     return not found or vip.bucket not in found.buckets or write_bucket(vip, "-", vip.bucket)
 
 
-def remove(vip, _share):
+def remove(vip, _share) -> bool:
     """Let go of the bucket and delete every rule of the address; whether that worked.
 
     The kernel forgets the multicast MAC along with the last rule.

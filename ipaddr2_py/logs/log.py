@@ -18,7 +18,7 @@ LOGGER_LIMIT = 1.0                  # seconds that a logging program may take
 LOG_NAMES = {"crit": "CRIT", "err": "ERROR", "warn": "WARNING", "info": "INFO", "debug": "DEBUG"}
 
 
-def write(level, message):
+def write(level: str, message: str) -> None:
     """Log a message; level is one of LOG_NAMES."""
     line = message.replace("\n", " ")
     text = f"{LOG_NAMES[level]}: {line}"
@@ -29,7 +29,7 @@ def write(level, message):
         ha_log(text)
 
 
-def write_reason(message):
+def write_reason(message: str) -> None:
     """Log why the action fails, which was told on stderr."""
     RUN.trace(f"# reason: {message}\n")
     ha_log("ERROR: " + message, ignore_stderr=True)
@@ -45,7 +45,7 @@ def _append(path, line):
     posix.close(fd)
 
 
-def hadate(before, after):
+def hadate(before: str, after: str) -> str:
     """before, the time of day (HA_DATEFMT), after, joined as the shell joins `echo X`date`Y`:
     blanks inside the date shrink to one, those at its ends part it from what stands there."""
     date = time.strftime(ENV.get("HA_DATEFMT") or "%b %d %T ")
@@ -55,7 +55,7 @@ def hadate(before, after):
     return before + front + " ".join(words) + back + after + "\n"
 
 
-def set_logtag():
+def set_logtag() -> str:
     """IPaddr2(<instance>)[<pid>], or HA_LOGTAG where that is set."""
     name = sys.argv[0].rpartition("/")[2] or "IPaddr2"
     instance = ENV.get("OCF_RESOURCE_INSTANCE", "default")
@@ -72,7 +72,7 @@ def _to_terminal(text):
     write_all(2, (tag + ": " if tag else "") + text + "\n")
 
 
-def ha_log(text, ignore_stderr=False):
+def ha_log(text: str, ignore_stderr: bool = False) -> None:
     if posix.isatty(0):
         if not ignore_stderr:
             _to_terminal(text)
@@ -92,7 +92,7 @@ def ha_log(text, ignore_stderr=False):
         _append(debuglog, hadate(tag + ":\t", text))
 
 
-def ha_debug(text):
+def ha_debug(text: str) -> None:
     if ENV.get("HA_debug", "") in ("", "0"):
         return
     if posix.isatty(0):
@@ -130,7 +130,7 @@ def _syslog_level(text):
     return "info" if "INFO" in text else "notice"
 
 
-def flush():
+def flush() -> None:
     """Wait until logger(1) has handed on the last line."""
     while RUN.loggers:
         _logged(RUN.loggers.pop())

@@ -11,7 +11,7 @@ from ..ocf import env, ocf_log, write_all
 from .log import set_logtag
 
 
-def ocf_start_trace(action):
+def ocf_start_trace(action: str) -> None:
     """From here on note every command, log line and reason.
 
     OCF_TRACE_FILE names it: an open descriptor (3 to 9) or an absolute path; without it the file

@@ -39,7 +39,7 @@ class ProviderError(Exception):
     """What the user asked for cannot be done; the text says why and what would help."""
 
 
-def program_file(name):
+def program_file(name: str) -> str:
     """The path of a program of ours: in the installed package, or in bin/ of a checkout."""
     checkout = os.path.join(os.path.dirname(PACKAGE_FOLDER), "bin", name)
     for path in (os.path.join(PACKAGE_FOLDER, name), os.path.join(PACKAGE_FOLDER, "bin", name),
@@ -49,7 +49,7 @@ def program_file(name):
     raise ProviderError(f"there is no {name} in {PACKAGE_FOLDER} and no {checkout}")
 
 
-def copy_program(source, target, interpreter):
+def copy_program(source: str, target: str, interpreter: str) -> None:
     """Copy a program of ours, with the shebang `interpreter -IS`, mode 0755."""
     shebang = f"#!{interpreter} -IS\n"
     if re.search(r"\s", interpreter) or len(os.fsencode(shebang)) > SHEBANG_LIMIT:
@@ -64,7 +64,7 @@ def copy_program(source, target, interpreter):
     os.chmod(target, 0o755)
 
 
-def is_ours(path):
+def is_ours(path: str) -> bool:
     """Whether path is an agent of ours: a link to one, dangling or not, or a copy."""
     if os.path.islink(path) and not os.path.exists(path):
         return os.readlink(path).endswith(("/bin/" + AGENT, "/ipaddr2_py/" + AGENT))
@@ -75,7 +75,7 @@ def is_ours(path):
         return False
 
 
-def install(paths, link, force=False, api=""):
+def install(paths, link: bool, force: bool = False, api: str = "") -> None:
     """Install the agent at paths (Places), as a link or else as a copy, and try it out.
 
     An agent that is there already, and works, is replaced by one that was seen to work.
@@ -106,7 +106,7 @@ def install(paths, link, force=False, api=""):
         remove_package(paths)
 
 
-def install_copy(paths, new, api):
+def install_copy(paths, new: str, api: str) -> None:
     """Put the agent `new` and a copy of this package into their places, seen to work before.
 
     Where anything fails, the agent and the package that were there stay, together.
@@ -137,7 +137,7 @@ def install_copy(paths, new, api):
         remove_empty(paths.library)
 
 
-def make_package(new, api, place):
+def make_package(new: str, api: str, place: str) -> None:
     """Make a folder `new` of this package, compiled, that is going to be at `place`.
 
     api is the OCF API of the metadata, "" for that of this package.
@@ -156,7 +156,7 @@ def make_package(new, api, place):
     readable(new)
 
 
-def readable(folder):
+def readable(folder: str) -> None:
     """Let everybody read folder and what is in it, whatever the umask was, and run programs."""
     for path, _, files in os.walk(folder):
         os.chmod(path, 0o755)
@@ -165,7 +165,7 @@ def readable(folder):
             os.chmod(os.path.join(path, name), 0o755 if program else 0o644)
 
 
-def make_folder(folder, root):
+def make_folder(folder: str, root: str) -> None:
     """Make folder and those above it, down from root, mode 0755 whatever the umask is."""
     if not os.path.isdir(folder):
         if os.path.dirname(folder) != root:
@@ -197,7 +197,7 @@ def check(agent, library):
             "install python3-sh (Debian), or sh with its pip")
 
 
-def remove(paths):
+def remove(paths) -> None:
     """Remove what install() made; nothing else, and no complaint where there is nothing."""
     if os.path.lexists(paths.agent):
         if not is_ours(paths.agent):
@@ -207,14 +207,14 @@ def remove(paths):
     remove_empty(os.path.dirname(paths.agent))
 
 
-def remove_package(paths):
+def remove_package(paths) -> None:
     """Remove the package that a copied agent brought along, if there is one."""
     if os.path.isfile(os.path.join(paths.package, "params.py")):
         shutil.rmtree(paths.package)
         remove_empty(paths.library)
 
 
-def remove_empty(folder):
+def remove_empty(folder: str) -> None:
     """Remove folder if it is there and empty."""
     if os.path.isdir(folder) and not os.listdir(folder):
         os.rmdir(folder)

@@ -45,7 +45,7 @@ ACTIONS = (
 )
 
 
-def templates_folder():
+def templates_folder() -> str:
     """The folder of the templates: inside an installed package, beside it in a checkout."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for folder in (os.path.join(package, "templates"),
@@ -55,12 +55,12 @@ def templates_folder():
     raise FileNotFoundError("no templates in or beside " + package)
 
 
-def wrapped(text):
+def wrapped(text: str) -> str:
     """Text with each paragraph filled to WIDTH columns; examples keep their lines."""
     return "\n\n".join(filled(block) for block in blocks(text))
 
 
-def paragraphs(text):
+def paragraphs(text: str) -> str:
     """Text as troff paragraphs (man macros); examples are set apart, lines kept."""
     return "\n.PP\n".join(
         f".RS 4\n.nf\n{roff(textwrap.dedent(block))}\n.fi\n.RE" if is_example(block)
@@ -68,7 +68,7 @@ def paragraphs(text):
         for block in blocks(text))
 
 
-def filled(block):
+def filled(block: str) -> str:
     """One paragraph filled to WIDTH columns, or an example as it is."""
     if is_example(block):
         return block
@@ -76,24 +76,24 @@ def filled(block):
         " ".join(block.split()), WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def blocks(text):
+def blocks(text: str) -> list:
     """The paragraphs of text, a list of str; an empty line parts them."""
     return text.strip("\n").split("\n\n")
 
 
-def is_example(block):
+def is_example(block: str) -> bool:
     """Whether a paragraph is an example, which params.py indents by two spaces."""
     return block.startswith("  ")
 
 
-def roff(text):
+def roff(text: str) -> str:
     """Text with all that troff would take for a request or an escape made plain."""
     escaped = str(text).replace("\\", "\\e").replace("-", "\\-")
     return "\n".join(
         "\\&" + line if line[:1] in (".", "'") else line for line in escaped.split("\n"))
 
 
-def render(agent_name="IPaddr2", api="1.0"):
+def render(agent_name: str = "IPaddr2", api: str = "1.0") -> str:
     """The metadata: an XML document after OCF resource agent API 1.0 or 1.1, a str.
 
     Only 1.1 knows the action reload-agent; ocf-tester and older tools only know 1.0. Raises
@@ -106,7 +106,7 @@ def render(agent_name="IPaddr2", api="1.0"):
                    parameters=params.TABLE + tracing, reloadable=params.RELOADABLE)
 
 
-def render_manpage(agent_name="IPaddr2", provider="ipaddr2py", date=""):
+def render_manpage(agent_name: str = "IPaddr2", provider: str = "ipaddr2py", date: str = "") -> str:
     """The manual page ocf_PROVIDER_NAME(7) as troff source, a str; date is YYYY-MM-DD."""
     return _render(
         "IPaddr2.7.j2", False, agent_name=agent_name, provider=provider, date=date,
