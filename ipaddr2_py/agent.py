@@ -155,7 +155,7 @@ def perform(action: str) -> int:
         ocf_exit_reason(f"unknown action [{action}]; usage lists the known ones")
         return OCF_ERR_UNIMPLEMENTED
     children.set_deadline(WORK * action_timeout(), SPARE * action_timeout(),
-                         step=1.0 if action == "stop" else 0.0)
+                          step=1.0 if action == "stop" else 0.0)
     if ocf_is_true(ENV.get("OCF_TRACE_RA") or ENV.get("OCF_RESKEY_trace_ra", "")):
         from .logs import trace
         trace.ocf_start_trace(action)

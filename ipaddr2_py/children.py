@@ -355,6 +355,7 @@ def _status(status):
 
 
 def kill_and_reap(pid: int) -> None:
+    """Kill a child, and wait a fifth of a second at most for its end."""
     try:
         posix.kill(pid, _signal.SIGKILL)
         for _ in range(LAST_LOOKS):         # one that sleeps in the kernel does not end: leave it

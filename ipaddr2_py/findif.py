@@ -6,9 +6,9 @@ functions over what `ip` prints.  On start and validate-all the parameters are c
 """
 
 from . import commands
-from .addresses import (IFF_NOARP, Unreadable, address_bytes, failure, in_network, interface_flags,
-                        ip_query, is_host_address, is_ipsec, is_missing, link_show_words,
-                        parse_addresses)
+from .addresses import (IFF_NOARP, Unreadable, address_bytes, failure, in_network, index_of,
+                        interface_flags, ip_query, is_host_address, is_ipsec, is_missing,
+                        link_show_words, name_of, parse_addresses)
 from .commands import split
 from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
 
@@ -140,13 +140,10 @@ def ifcheck(nic: str) -> tuple:
     Names of up to 15 characters are settled by the kernel alone; longer ones are altnames, which
     take a command.  Raises FindifError where that fails.
     """
-    import _socket
-
-    try:
-        index = _socket.if_nametoindex(nic)
-        return index, _socket.if_indextoname(index)
-    except (OSError, ValueError, UnicodeError):
-        pass
+    index = index_of(nic)
+    name = name_of(index) if index else ""
+    if name:
+        return index, name
     if len(nic) < 16 or nic.startswith("-"):
         return 0, ""
     words = link_show_words(nic)
@@ -157,10 +154,7 @@ def ifcheck(nic: str) -> tuple:
     if result.rc or len(printed) < 3 or not printed[0].isdigit() or printed[2][:1] != "<":
         raise FindifError(OCF_ERR_GENERIC, failure(words, result), unreadable=True)
     index = int(printed[0])
-    try:
-        return index, _socket.if_indextoname(index)
-    except OSError:
-        return index, printed[1].split("@")[0]
+    return index, name_of(index) or printed[1].split("@")[0]
 
 
 def parse_routes(text: str, family: str, nic: str = "") -> list:
@@ -267,21 +261,12 @@ def port_names(nics) -> set:
 
     Raises FindifError where `ip` fails.
     """
-    import _socket
-
     words = ["-o", "-d", "link", "show"]
     result = ip_query(words)
     if result.rc:
         raise FindifError(OCF_ERR_GENERIC, failure(words, result), unreadable=True)
     numbers = parse_ports(result.out)
-    ports = set()
-    for nic in nics:
-        try:
-            if _socket.if_nametoindex(nic) in numbers:
-                ports.add(nic)
-        except OSError:
-            pass                # it has gone since
-    return ports
+    return {nic for nic in nics if index_of(nic) in numbers}
 
 
 def parse_ports(text: str) -> set:

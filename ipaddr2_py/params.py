@@ -54,6 +54,7 @@ class Parameter:
         self.required = required
         self.unique = unique
 
+
 TABLE = (
     Parameter("ip", "string", None, "Virtual IPv4 or IPv6 address", """\
 The address to manage, without a prefix length (see cidr_netmask): IPv4 as four decimal numbers

@@ -12,6 +12,7 @@ import posix
 
 from . import commands
 from .commands import ENV
+from .ocf import ocf_log
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 NAMESPACE = "/proc/self/ns/net"
@@ -161,7 +162,6 @@ def write_note(vip, index: int, shared: str = "", mac: str = "") -> bool:
     shared is the backend that shares the address, with the MAC mac, "" for a plain one.
     """
     from .changes import files
-    from .ocf import ocf_log
 
     sharing = f"{shared} {mac}" if shared else ""
     text = (f"interface {index} {vip.nic}\n"

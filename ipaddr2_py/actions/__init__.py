@@ -2,6 +2,7 @@
 """What changes a node: start, stop, and running an action in another network namespace."""
 
 from ..changes import files
+from ..vip import sharing
 
 
 def cluster_lock(vip, shared):
@@ -11,6 +12,4 @@ def cluster_lock(vip, shared):
     """
     if not shared:
         return files.no_lock()
-    from .. import clusterip
-
-    return clusterip.locked(vip)
+    return sharing().locked(vip)

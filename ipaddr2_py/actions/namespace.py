@@ -11,6 +11,7 @@ import sys
 
 from .. import addresses, changes, commands, place
 from ..addresses import addr_show_words, address_bytes, canonical, ip_command
+from ..changes import files
 from ..commands import ENV
 from ..ocf import (OCF_ERR_GENERIC, OCF_ERR_INSTALLED, OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit,
                    ocf_exit_reason, ocf_is_probe, ocf_log, say)
@@ -93,7 +94,7 @@ def look_for_lost(values, action: str, inode: str) -> None:
         finding = f"{ip} is still on {note.name} of the namespace that was called {name}"
     except addresses.Unreadable as problem:
         finding = (f"cannot tell whether {ip} is still in the namespace that was called {name}: "
-                f"{problem}")
+                   f"{problem}")
     if ocf_is_probe(action):
         ocf_exit_reason(finding)
         raise OcfExit(OCF_ERR_GENERIC)
@@ -167,8 +168,6 @@ def listed(folder: str) -> list:
 
 def mounts(path: str, inode: str) -> list:
     """Where a network namespace is mounted, by a file /proc/PID/mountinfo (proc(5))."""
-    from ..changes import files
-
     found = []
     for line in files.read_file(path, 1 << 20).split("\n"):
         words = line.split(" ")

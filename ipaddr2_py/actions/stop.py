@@ -8,7 +8,8 @@ import posix
 
 from .. import addresses, changes, children, commands, place
 from ..addresses import address_bytes
-from ..changes import interface
+from ..announce import pidfile
+from ..changes import interface, promotion
 from ..commands import ENV
 from ..findif import (FindifError, ifcheck, is_local, maybe_convert_dotted_quad_to_cidr, places,
                       prefixcheck)
@@ -130,7 +131,6 @@ def put_settings_back() -> None:
     except OSError:
         return
     for name in left:
-        from ..changes import promotion
         promotion.put_back(folder + "/" + name)
 
 
@@ -146,8 +146,6 @@ def stop_sender(vip, held) -> list:
         return []
     if not any(name.startswith("send_arp-" + vip.ip) for name in names):
         return []
-    from ..announce import pidfile
-
     # A sender goes by the name that its interface had when it was started.
     nic = vip.note.name if vip.note else held[0].nic if held else named(vip.params["nic"])
     ending = []
@@ -159,7 +157,6 @@ def stop_sender(vip, held) -> list:
 def wait_for_senders(ending) -> None:
     """Wait until those that stop_sender() told have ended."""
     if ending:
-        from ..announce import pidfile
         pidfile.wait_until_gone(ending)
 
 

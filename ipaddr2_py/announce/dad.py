@@ -95,7 +95,7 @@ def take_duplicate_away(vip):
     """Delete an IPv6 address that another host has, and exit 1."""
     ocf_log("err", f"IPv6 address collision {vip.ip} [DAD]")
     if ocf_run(addresses.ip_command() + ["-f", "inet6", "addr", "del", "dev", vip.nic,
-                                     f"{vip.ip}/{vip.prefix}"]):
+                                         f"{vip.ip}/{vip.prefix}"]):
         ocf_log("err", f"Could not delete IPv6 address {vip.ip}")
     ocf_exit_reason(f"IPv6 address collision: another host has {vip.ip} (dadfailed)")
     raise OcfExit(OCF_ERR_GENERIC)

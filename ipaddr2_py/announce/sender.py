@@ -12,6 +12,7 @@ from ..commands import ENV
 from ..logs import log
 from ..ocf import (OCF_ERR_GENERIC, OcfExit, env, have_binary, ocf_exit_reason, ocf_is_decimal,
                    ocf_log)
+from ..vip import sharing
 from . import packets
 from .dad import is_open, wait_for_dad, wait_in_background
 from .lookout import LOOK, Lookout, find
@@ -214,10 +215,7 @@ def refresh(vip) -> None:
         ocf_log("info", f"duplicate address detection of {vip.ip} has not ended: not announced "
                 "again")
         return
-    mac = ""
-    if vip.bucket:
-        from .. import clusterip
-        mac = clusterip.in_use(vip)[1]
+    mac = sharing().in_use(vip)[1] if vip.bucket else ""
     send(Burst(vip, count, "debug", mac), "")
 
 

@@ -11,7 +11,7 @@ from ..addresses import (Address, Unreadable, addr_show_words, address_places, f
 from ..commands import split
 from ..ocf import (OCF_ERR_INSTALLED, OcfExit, check_binary, ocf_exit_reason, ocf_is_decimal,
                    ocf_is_true, ocf_log)
-from . import files, ocf_run, run_and_log
+from . import files, ocf_run, promotion, run_and_log
 
 
 def link_is_down(nic: str) -> bool:
@@ -146,8 +146,6 @@ def delete_address(family: str, address) -> int:
     argv = ip_command() + ["-f", family, "addr", "delete", *words, "dev", address.nic]
     if family != "inet":
         return ocf_run(argv)
-    from . import promotion
-
     with promotion.secondaries_kept(address):
         return ocf_run(argv)
 

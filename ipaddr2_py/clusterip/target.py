@@ -6,6 +6,7 @@ written there with a + or - are added or removed, and it exists as long as a rul
 """
 
 import posix
+import time
 
 from .. import children, commands
 from ..changes import files, ocf_run
@@ -124,8 +125,6 @@ def described(rule) -> Share:
 
 def change(argv) -> int:
     """Run iptables, again while another one has its lock; the exit status."""
-    import time
-
     while True:
         rc = ocf_run(argv)
         if rc != BUSY or not children.remaining():

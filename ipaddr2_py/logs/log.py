@@ -73,6 +73,10 @@ def _to_terminal(text):
 
 
 def ha_log(text: str, ignore_stderr: bool = False) -> None:
+    """Write a line with its level to all places that are configured.
+
+    ignore_stderr: on stderr it has been said already.
+    """
     if posix.isatty(0):
         if not ignore_stderr:
             _to_terminal(text)
@@ -93,6 +97,7 @@ def ha_log(text: str, ignore_stderr: bool = False) -> None:
 
 
 def ha_debug(text: str) -> None:
+    """Write a debug line, where HA_debug asks for it."""
     if ENV.get("HA_debug", "") in ("", "0"):
         return
     if posix.isatty(0):
@@ -134,6 +139,7 @@ def flush() -> None:
     """Wait until logger(1) has handed on the last line."""
     while RUN.loggers:
         _logged(RUN.loggers.pop())
+
 
 def _syslog(facility, tag, level, text):
     """Hand a line to logger(1), without waiting for it: the next line waits, to keep the order."""
