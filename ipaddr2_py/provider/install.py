@@ -4,6 +4,7 @@
     python3 -m ipaddr2_py.provider install [--provider NAME] [--ocf-root DIR] [--link | --copy]
                                            [--ocf-api 1.0|1.1]
     python3 -m ipaddr2_py.provider remove [--provider NAME] [--ocf-root DIR]
+    python3 -m ipaddr2_py.provider parameters
 
 A link leads to the agent where it is, in a checkout or in the installed package. A copy depends on
 neither: the agent is written to DIR/resource.d/NAME, its package to DIR/lib/NAME, where the agent
@@ -259,6 +260,7 @@ def arguments(argv):
                         help="API of the copy's metadata; 1.1 has reload-agent, for Pacemaker 2.1 "
                         "and later (default: as built, 1.0)")
     verbs.add_parser("remove", parents=[shared], help="undo install")
+    verbs.add_parser("parameters", help="print the page doc/parameters.md")
     options = parser.parse_args(argv)
     if getattr(options, "ocf_api", "") and options.link:
         parser.error("--ocf-api needs --copy: a link leads to metadata that are there already")
@@ -268,6 +270,9 @@ def arguments(argv):
 def main(argv=None):
     """Run the command; return its exit code, 1 with a reason on standard error."""
     options = arguments(argv)
+    if options.verb == "parameters":
+        print(metadata.render_parameters(), end="")
+        return 0
     try:
         paths = Places(options.ocf_root, options.provider)
         if options.verb == "remove":

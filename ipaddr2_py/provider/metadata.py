@@ -114,6 +114,11 @@ def render_manpage(agent_name: str = "IPaddr2", provider: str = "ipaddr2py", dat
         page_name=f"ocf_{provider}_{agent_name}", exit_codes=EXIT_CODES)
 
 
+def render_parameters() -> str:
+    """The page doc/parameters.md: every parameter with all that the table says of it."""
+    return _render("parameters.md.j2", False, parameters=params.TABLE, exit_codes=EXIT_CODES)
+
+
 def _render(template, autoescape, **values):
     jinja2 = _jinja2()
     environment = jinja2.Environment(

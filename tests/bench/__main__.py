@@ -137,8 +137,28 @@ def main(argv):
 
 def write(prefix, document):
     """Write the document as PREFIX.json and its chart as PREFIX.svg."""
-    pathlib.Path(prefix + ".json").write_text(json.dumps(document, indent=1) + "\n")
+    pathlib.Path(prefix + ".json").write_text(as_text(document))
     pathlib.Path(prefix + ".svg").write_text(chart.chart(document))
+
+
+def as_text(document):
+    """The document as JSON with a line for each row; of the summaries medians and quartiles."""
+    lines = []
+    for name, value in document.items():
+        inside = value.items() if isinstance(value, dict) else enumerate(value)
+        parts = [json.dumps(brief(one)) if isinstance(value, list) else
+                 "%s: %s" % (json.dumps(key), json.dumps(brief(one))) for key, one in inside]
+        ends = "[]" if isinstance(value, list) else "{}"
+        lines.append("%s: %s\n %s\n%s" % (json.dumps(name), ends[0], ",\n ".join(parts), ends[1]))
+    return "{%s}\n" % ",\n".join(lines)
+
+
+def brief(value):
+    """A value whose summaries are without least, greatest, and number of runs."""
+    if not isinstance(value, dict):
+        return value
+    dropped = ("min", "max", "n", "turns") if "median" in value else ("turns",)
+    return {key: brief(one) for key, one in value.items() if key not in dropped}
 
 
 if __name__ == "__main__":

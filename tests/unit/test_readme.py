@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""README.md says what is so: its parameters, its map of functions, its differences, its files."""
+"""README.md and the pages of doc/ say what is so: parameters, the map of functions, differences,
+files, figures."""
 
 import importlib
+import json
 import pathlib
 import re
-import subprocess
-import sys
 
 import pytest
 
 from ipaddr2_py import params
+from ipaddr2_py.provider import metadata
 from tests.conftest import lacking
 from tests.twin import expected
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-TEXT = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in [
+    CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", CHECKOUT / "tests/README.md",
+    *sorted((CHECKOUT / "doc").glob("*.md"))]}
+TEXT = PAGES["README.md"]
 SHELL = {
     "IPaddr2": "/usr/lib/ocf/resource.d/heartbeat/IPaddr2",
     "findif.sh": "/usr/lib/ocf/lib/heartbeat/findif.sh",
@@ -25,36 +29,32 @@ DEFINED = r"^([a-z_0-9]+) *\(\)"
 QUOTED = r"`([^`]+)`"
 
 
-def section(heading):
-    """The text below a heading, up to the next one of its level."""
-    assert TEXT.count("\n## %s\n" % heading) == 1
-    return TEXT.split("\n## %s\n" % heading)[1].split("\n## ")[0]
-
-
-def table(heading):
-    """The rows of the one table below a heading, each a list of its cells' texts."""
-    rows = [line for line in section(heading).splitlines() if line.startswith("|")]
+def table(page, heading):
+    """The rows of the one table below a heading of a page, each a list of its cells' texts."""
+    text = PAGES[page]
+    assert text.count(heading + "\n") == 1
+    below = text.split(heading + "\n")[1].split("\n## ")[0]
+    rows = [line for line in below.splitlines() if line.startswith("|")]
     assert re.fullmatch(r"\|(---\|)+", rows[1])
     return [[cell.strip() for cell in row[1:-1].split("|")] for row in rows[2:]]
 
 
-def test_parameters_are_those_of_the_table():
-    names = [row[0].strip("`") for row in table("Parameters")]
-    assert names == [parameter.name for parameter in params.TABLE]
+DIFFERENCES = table("doc/differences.md", "# Where it differs, on purpose")
+MAP = table("doc/source.md", "## Where to find what")
 
 
-def test_parameters_are_what_the_command_beside_them_prints():
-    command = re.search(r"<!-- made by: python3 -c '([^']*)' -->", TEXT).group(1)
-    printed = subprocess.run([sys.executable, "-c", command], cwd=CHECKOUT, check=True, text=True,
-                             stdout=subprocess.PIPE).stdout
-    assert printed in TEXT
+def test_the_page_of_parameters_is_rendered():
+    assert PAGES["doc/parameters.md"] == metadata.render_parameters()
+
+
+def test_the_readme_is_a_page():
+    assert len(TEXT.splitlines()) <= 160
 
 
 def test_all_differences_are_there():
-    rows = table("Where it differs, on purpose")
-    assert [row[0] for row in rows] == [str(number) for number in range(1, len(rows) + 1)]
-    assert all(len(row) == 4 and all(row) for row in rows)
-    assert "with %s differences" % in_words(len(rows)) in TEXT.replace("\n", " ")
+    assert [row[0] for row in DIFFERENCES] == [str(one + 1) for one in range(len(DIFFERENCES))]
+    assert all(len(row) == 4 and all(row) for row in DIFFERENCES)
+    assert "with %s differences" % in_words(len(DIFFERENCES)) in TEXT.replace("\n", " ")
 
 
 def in_words(number):
@@ -66,13 +66,13 @@ def in_words(number):
 
 def test_the_comparison_of_both_agents_knows_the_same_rows():
     """Each row of the table has an entry there, or a word on why it has none; and no other has."""
-    numbers = {int(row[0]) for row in table("Where it differs, on purpose")}
+    numbers = {int(row[0]) for row in DIFFERENCES}
     shown = {entry.row for entry in expected.TABLE.values()}
     assert shown | set(expected.NOT_SHOWN) == numbers
     assert not shown & set(expected.NOT_SHOWN)
 
 
-@pytest.mark.parametrize("row", table("Where it differs, on purpose"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", DIFFERENCES, ids=lambda row: row[0])
 def test_a_difference_has_a_test(row):
     named = re.findall(QUOTED, row[3])
     assert named
@@ -82,14 +82,26 @@ def test_a_difference_has_a_test(row):
         assert not function or "\ndef %s(" % function in text, name
 
 
-@pytest.mark.parametrize("row", table("Where to find what"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", MAP, ids=lambda row: row[0])
 def test_the_functions_of_the_map_exist(row):
     named = re.findall(QUOTED, row[1])
     assert named
     for name in named:
-        module, attribute = name.split(".")
+        module, _, attribute = name.rpartition(".")
         found = getattr(importlib.import_module("ipaddr2_py." + module), attribute)
         assert getattr(found, "__module__", "") in ("ipaddr2_py." + module, ""), name
+
+
+#: Functions of the shell agent whose work is done without a function, or by one of Python's.
+UNNAMED = {"ocf_release_lock_on_exit", "ocf_stop_trace"}
+
+
+def test_functions_keep_their_names():
+    """Each function of the map is found under the name that it has in the shell agent."""
+    for row in MAP:
+        theirs = set(re.findall(QUOTED, row[0])) - set(SHELL) - UNNAMED
+        ours = {name.rpartition(".")[2] for name in re.findall(QUOTED, row[1])}
+        assert theirs <= ours, row
 
 
 def shell_functions(path):
@@ -103,7 +115,7 @@ def shell_functions(path):
 
 def test_the_map_is_complete():
     """Every function of the agent and of findif.sh, and those of the libraries that they use."""
-    mapped = {name for row in table("Where to find what") for name in re.findall(QUOTED, row[0])}
+    mapped = {name for row in MAP for name in re.findall(QUOTED, row[0])}
     own = shell_functions(SHELL["IPaddr2"]) | shell_functions(SHELL["findif.sh"])
     assert len(own) > 30
     assert own <= mapped
@@ -116,12 +128,26 @@ def test_the_map_is_complete():
     assert mapped <= own | libraries | set(SHELL)
 
 
-def test_files_and_links_exist():
-    linked = re.findall(r"\]\(([^)#:]+)\)", TEXT)
-    named = re.findall(r"`((?:bin|tests|doc|templates)/[a-z_0-9/.]+|[a-z_]+\.py)(?:::\w+)?`", TEXT)
-    assert "doc/start.svg" in linked
-    for name in linked + named:
-        assert (CHECKOUT / name).exists() or (CHECKOUT / "ipaddr2_py" / name).exists(), name
+@pytest.mark.parametrize("page", PAGES)
+def test_files_and_links_exist(page):
+    home = (CHECKOUT / page).parent
+    for name in re.findall(r"\]\(([^)#:]+)\)", PAGES[page]):
+        assert (home / name).exists(), name
+    for name in re.findall(r"`((?:bin|tests|doc|templates|ipaddr2_py)/[a-z_0-9/.]+)(?:::\w+)?`",
+                           PAGES[page]):
+        assert (CHECKOUT / name).exists(), name
+
+
+def test_no_page_is_lost():
+    """The README leads to every page."""
+    linked = set(re.findall(r"\]\(([^)#:]+)\)", TEXT))
+    assert {name for name in PAGES if name != "README.md"} <= linked
+
+
+def test_figures_are_summaries():
+    for path in (CHECKOUT / "doc").glob("*.json"):
+        assert path.stat().st_size < 24000
+        json.loads(path.read_text())
 
 
 @pytest.mark.parametrize("tool", ["crm", "pcs"])
