@@ -21,6 +21,8 @@ import signal
 import sys
 import tempfile
 
+from tests.lab import namespaces
+
 from . import agents, breakdown, chart, hosts, load, measure, report, rounds
 
 
@@ -114,7 +116,7 @@ def main(argv):
     if os.getloadavg()[0] > BUSY:
         say("load average %.1f: others are at work here, times will be off" % os.getloadavg()[0])
     with tempfile.TemporaryDirectory(prefix="ip2b-") as scratch, hosts.Hosts() as made, \
-            hosts.at_home():
+            namespaces.at_home():
         folder = pathlib.Path(scratch)
         (folder / "rsctmp").mkdir()
         found = agent_of(options, folder)

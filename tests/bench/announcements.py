@@ -6,7 +6,8 @@ import socket
 import struct
 import time
 
-from tests.netns.frames import advertisement, arp, in_namespace
+from tests.lab.frames import advertisement, arp
+from tests.lab.namespaces import in_namespace
 
 from . import measure
 

@@ -6,15 +6,11 @@ The measuring process itself enters a host (setns(2)), so that what it starts ru
 """
 
 import contextlib
-import ctypes
-import os
-import secrets
-import signal
 import subprocess
 
-from tests.netns.state import ip, processes
+from tests.lab import namespaces
+from tests.lab.state import ip
 
-CLONE_NEWNET = 0x40000000
 FIRST = "10.64.0.0"         # the addresses of a crowded host come after it
 BATCH_LIMIT = 300           # seconds for the addresses of a crowded host
 
@@ -24,28 +20,11 @@ class Host:
 
     def __init__(self, name):
         self.name = name
-        self.handle = os.open("/run/netns/" + name, os.O_RDONLY | os.O_CLOEXEC)
+        self.handle = namespaces.opened(name)
 
     def enter(self):
         """From here on this process, and what it starts, is on this host."""
-        _enter(self.handle)
-
-
-def _enter(handle):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(handle, CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "setns: needs root")
-
-
-@contextlib.contextmanager
-def at_home():
-    """Whatever hosts the block enters, this process leaves it where it was before."""
-    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield
-    finally:
-        _enter(home)
-        os.close(home)
+        namespaces.enter(self.handle)
 
 
 class Hosts(contextlib.ExitStack):
@@ -53,11 +32,7 @@ class Hosts(contextlib.ExitStack):
 
     def namespace(self):
         """A namespace with its loopback up; its name."""
-        name = "ip2b-" + secrets.token_hex(4)
-        self.callback(_remove, name)
-        subprocess.run(["ip", "netns", "add", name], check=True, timeout=20)
-        ip(name, "link", "set", "dev", "lo", "up")
-        return name
+        return namespaces.make(self.callback, "ip2b-")
 
     def pair(self):
         """A Host, and the name of its neighbour's namespace, where eth0 is the wire's other end."""
@@ -98,12 +73,3 @@ def _batch(name, lines):
                           timeout=BATCH_LIMIT)
     if done.returncode:
         raise OSError("ip -batch: " + done.stdout[:500])
-
-
-def _remove(name):
-    """End what still runs in the namespace, this process left aside, and delete it."""
-    for pid in processes(name):
-        if pid != os.getpid():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-    subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL, timeout=60)

@@ -8,7 +8,7 @@ that their ratio does not tell of a machine that grew slower meanwhile.
 
 import collections
 
-from tests.netns.state import ip
+from tests.lab.state import ip
 
 from . import announcements, measure
 from .agents import PATH, command, environment

@@ -21,7 +21,7 @@ import subprocess
 import xml.etree.ElementTree as ET
 
 from tests.cluster.machine import Machine, OURS
-from tests.netns import state
+from tests.lab import state
 
 SHELL = "ocf:heartbeat:IPaddr2"
 AGENT = os.environ.get("CLUSTER_AGENT", OURS)

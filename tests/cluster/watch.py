@@ -5,8 +5,8 @@ import sys
 
 
 def traffic(*words):
-    """The argv of traffic.py with words."""
-    return [sys.executable, "-B", pathlib.Path(__file__).with_name("traffic.py"), *words]
+    """The argv of tests/lab/knock.py with words."""
+    return [sys.executable, "-B", pathlib.Path(__file__).parents[1] / "lab/knock.py", *words]
 
 
 class Watch:

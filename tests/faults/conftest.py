@@ -5,16 +5,17 @@ import itertools
 
 import pytest
 
-from tests.netns.agent import Agent
-from tests.netns.conftest import (joined, netns_factory, new_namespace, pair,  # noqa: F401
-                                  recorder, rival, two_nics)
+from tests.lab.agent import Agent
+from tests.lab.namespaces import joined, make as make_namespace
+from tests.netns.conftest import (netns_factory, pair, recorder, rival,  # noqa: F401
+                                  two_nics)
 
 from .hosts import PROGRAM, Host, Hosts, folder_of
 
 
 @pytest.fixture
 def agent(pair, tmp_path):      # noqa: F811
-    """The agent on the node, in a process group of its own: see tests/netns/agent.py."""
+    """The agent on the node, in a process group of its own: see tests/lab/agent.py."""
     return Agent(PROGRAM, pair.node, tmp_path)
 
 
@@ -26,7 +27,7 @@ def hosts(need, request, tmp_path_factory):
     numbers = itertools.count()
 
     def make():
-        return Host(joined(lambda: new_namespace(request)), folder_of(base, next(numbers)))
+        return Host(joined(lambda: make_namespace(request.addfinalizer)), folder_of(base, next(numbers)))
 
     return Hosts(make)
 

@@ -2,16 +2,15 @@
 """Hosts for many cases at once: each worker has a pair of namespaces, an agent and its tools."""
 
 import concurrent.futures
-import json
 import os
 import pathlib
 import signal
 import subprocess
 import threading
 
-from tests.netns.agent import IP, Agent
-from tests.netns.conftest import CHECKOUT
-from tests.netns.state import ip, processes, wait_until
+from tests.lab.agent import IP, Agent
+from tests.lab.namespaces import CHECKOUT
+from tests.lab.state import decoded, ip, processes, wait_until
 
 PROGRAM = str(CHECKOUT / "bin" / "IPaddr2")
 SHELL_AGENT = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2"
@@ -45,11 +44,7 @@ def batch_json(namespace, options, *lines):
     done = subprocess.run([IP, "-n", namespace, *options, "-json", "-batch", "-"], check=True,
                           input="".join(line + "\n" for line in lines), text=True, timeout=20,
                           stdout=subprocess.PIPE)
-    decoder, text, values = json.JSONDecoder(), done.stdout.strip(), []
-    while text:
-        value, end = decoder.raw_decode(text)
-        values.append(value)
-        text = text[end:].strip()
+    values = decoded(done.stdout)
     assert len(values) == len(lines), (lines, done.stdout)
     return values
 

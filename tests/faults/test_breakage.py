@@ -10,13 +10,13 @@ import threading
 
 import pytest
 
-from tests.netns.agent import IP
+from tests.lab.agent import IP
 from tests.netns.field import (INET, INET6, VIP, VIP6, agent_fixture,  # noqa: F401
                                base4_fixture, base6_fixture, broken_ip, calm, family_fixture,
                                follow, forget, joined, later, new_nic, node_fixture, notes,
                                places, rename, rules, tun_fixture)
-from tests.netns.frames import in_namespace
-from tests.netns.state import address, everything, ip, links, wait_until
+from tests.lab.namespaces import in_namespace
+from tests.lab.state import address, everything, ip, links, wait_until
 
 CLONE = {"CRM_meta_clone": 0, "CRM_meta_clone_max": 2, "CRM_meta_globally_unique": "true"}
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.netns.state import everything, place, processes, wait_until
+from tests.lab.state import everything, place, processes, wait_until
 
 from .test_files import BUILTIN, VIP, VIP6
 

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from tests.netns.state import everything, ip, place, processes, wait_until
+from tests.lab.state import everything, ip, place, processes, wait_until
 
-from tests.netns.agent import Agent
+from tests.lab.agent import Agent
 
 from .hosts import PROGRAM
 from .test_files import BUILTIN, LO, VIP, VIP6, lifecycle

@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from tests.netns.state import everything, ip, place, processes, wait_until
+from tests.lab.state import everything, ip, place, processes, wait_until
 
 from .hosts import PROGRAM
 
@@ -226,8 +226,8 @@ def test_lock_left_by_a_dead_process(tmp_path):
     assert holder.stdout.readline() == "locked\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     waiting = take_lock(path)
-    assert children.stdout.readline() == "TimeoutError\n"
-    children.communicate(timeout=20)
+    assert waiting.stdout.readline() == "TimeoutError\n"
+    waiting.communicate(timeout=20)
     holder.kill()
     holder.communicate(timeout=20)
     assert path.exists()

@@ -14,7 +14,7 @@ import traceback
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.netns.agent import PATH
+from tests.lab.agent import PATH
 
 from .hosts import HOSTS
 from .words import explained, text_of

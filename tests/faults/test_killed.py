@@ -14,8 +14,8 @@ import time
 
 import pytest
 
-from tests.netns.agent import IP, PATH
-from tests.netns.state import place, processes, wait_until
+from tests.lab.agent import IP, PATH
+from tests.lab.state import place, processes, wait_until
 
 from .hosts import LVS
 from .test_programs import VIP, VIP6, Case, Scenario, become, finish, learn, stop_well

@@ -15,10 +15,10 @@ import threading
 
 import pytest
 
-from tests.netns.agent import PATH, Agent
-from tests.netns.conftest import Pair
-from tests.netns.frames import Recorder, in_namespace
-from tests.netns.state import (address, addresses, addrlabels, ip, place, processes, routes,
+from tests.lab.agent import PATH, Agent
+from tests.lab.frames import Recorder
+from tests.lab.namespaces import Pair, in_namespace
+from tests.lab.state import (address, addresses, addrlabels, ip, place, processes, routes,
                                wait_until)
 
 from .hosts import PROGRAM, SHELL_AGENT

@@ -20,9 +20,9 @@ import uuid
 import pytest
 
 from tests.conftest import lacking
-from tests.netns.agent import Agent
-from tests.netns.conftest import CHECKOUT
-from tests.netns.state import ip, place, processes, wait_until
+from tests.lab.agent import Agent
+from tests.lab.namespaces import CHECKOUT
+from tests.lab.state import ip, place, processes, wait_until
 
 from .hosts import PROGRAM
 from .test_programs import Scenario, become, finish
@@ -340,8 +340,8 @@ def copied(pair, tmp_path):
     compileall.compile_dir(str(home / "ipaddr2_py"), quiet=1)
     agent = SickAgent(str(home / "bin" / "IPaddr2"), pair.node, tmp_path)
     agent.by = (sys.executable, "-IS")
-    return agent, {path.name.split(".")[0]: path for path in sorted(
-        (home / "ipaddr2_py" / "__pycache__").iterdir())}
+    return agent, {str(path.relative_to(home)): path for path in sorted(
+        home.rglob("__pycache__/*.pyc"))}
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
@@ -352,7 +352,8 @@ def test_a_compiled_module_that_is_not_whole(pair, copied, kind):
     whole = {name: path.read_bytes() for name, path in compiled.items()}
     assert len(whole) > 20
     for damaged in [list(whole)] + [[name] for name in whole
-                                    if kind in ("cut off", "zeros") or name == "__init__"]:
+                                    if kind in ("cut off", "zeros") or name.startswith(
+                                        "ipaddr2_py/__pycache__/__init__")]:
         for name, path in compiled.items():
             path.write_bytes(damage(whole[name]) if name in damaged else whole[name])
         for action in ("start", "monitor", "stop"):

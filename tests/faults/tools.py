@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The programs that the agent starts, replaced by stand-ins that do as they are told.
 
-A folder of Tools holds a copy of standins/program under each name.  Without an order they become
+A folder of Tools holds a copy of tests/lab/standin under each name.  Without an order they become
 the real program; an Order makes one call of one program fail, hang, lie or kill the agent.
 """
 
 import os
-import pathlib
 import re
 import shutil
 
-STANDIN = pathlib.Path(__file__).parent / "standins" / "program"
+from tests.lab.programs import STANDIN, calls
+
 SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 HA_BIN = ("send_arp", "send_ua")
 #: These say yes and do nothing: a log of the host's is none of ours, and arping takes seconds.
@@ -97,16 +97,7 @@ class Tools:
 
     def calls(self):
         """The calls since restore(): lists of words."""
-        try:
-            fields = (self.folder / "calls").read_bytes().split(b"\0")[:-1]
-        except FileNotFoundError:
-            return []
-        words, calls = [field.decode("utf-8", "surrogateescape") for field in fields], []
-        while words:
-            count = int(words[0]) + 2
-            calls.append(words[1:count])
-            words = words[count:]
-        return calls
+        return calls(self.folder / "calls")
 
     def environment(self):
         """What points the agent at the stand-ins."""

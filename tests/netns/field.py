@@ -15,10 +15,10 @@ import threading
 
 import pytest
 
-from tests.netns.agent import IP, PATH, Agent
-from tests.netns.conftest import CHECKOUT, QUICK
-from tests.netns.frames import Recorder, in_namespace
-from tests.netns.state import addresses, ip, links, processes, wait_until
+from tests.lab.agent import IP, PATH, Agent
+from tests.lab.frames import Recorder
+from tests.lab.namespaces import CHECKOUT, QUICK, in_namespace
+from tests.lab.state import addresses, ip, links, processes, wait_until
 
 PROGRAM = os.environ.get("TEST_AGENT") or str(CHECKOUT / "bin" / "IPaddr2")
 SHELL_AGENT = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2"

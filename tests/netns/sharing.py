@@ -5,9 +5,9 @@ import json
 import pathlib
 import subprocess
 
-from tests.netns.agent import Agent
-from tests.netns.state import ip, neighbours
-from tests.netns.traffic import PORTS, SOURCES
+from tests.lab.agent import Agent
+from tests.lab.state import ip, neighbours
+from tests.lab.traffic import PORTS, SOURCES
 
 HERE = pathlib.Path(__file__).resolve().parent
 TRAFFIC = ["/usr/bin/python3", "-IS", str(HERE / "traffic.py")]

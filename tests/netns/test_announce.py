@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.netns.state import address, ip, links, neighbours, place, processes, wait_until
+from tests.lab.state import address, ip, links, neighbours, place, processes, wait_until
 
 VIP = "192.0.2.50"
 VIP6 = "2001:db8::50"

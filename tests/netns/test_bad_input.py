@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.netns.state import everything
+from tests.lab.state import everything
 
 VIP = "192.0.2.50"
 VIP6 = "2001:db8::50"

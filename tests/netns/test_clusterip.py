@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 
 from tests.netns import sharing
-from tests.netns.frames import Recorder
-from tests.netns.state import addresses, ip, place, processes, wait_until
+from tests.lab.frames import Recorder
+from tests.lab.state import addresses, ip, place, processes, wait_until
 
 MODES = ("sourceip", "sourceip-sourceport", "sourceip-sourceport-destport")
 NAMES = ["node1", "node2", "node3"]

@@ -10,15 +10,15 @@ import time
 
 import pytest
 
-from tests.netns.agent import IP
+from tests.lab.agent import IP
 from tests.netns.field import (INET, INET6, VIP, VIP6, agent_fixture,  # noqa: F401
                                base4_fixture, base6_fixture, broken_ip, calm, family_fixture,
                                far_fixture, follow, forget, has_ipv6_word, index,
                                keep_on_down, later, network_routes, new_nic, no_routes,
                                noarp_fixture, node_fixture, notes, places, rename, rules,
                                second_nic_fixture, setting, source, tun_fixture, wire_fixture)
-from tests.netns.frames import advertisement, arp
-from tests.netns.state import (address, addresses, addrlabels, everything, ip, links, processes,
+from tests.lab.frames import advertisement, arp
+from tests.lab.state import (address, addresses, addrlabels, everything, ip, links, processes,
                                routes, wait_until)
 
 COURSE = "probe 7, start 0, monitor 0, stop 0, probe 7"

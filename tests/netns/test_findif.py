@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.netns.state import address, everything, ip, place
+from tests.lab.state import address, everything, ip, place
 
 
 def lands_on(hosts, agent, vip, **parameters):

@@ -4,7 +4,7 @@ none may leave the address, and a start that fails leaves nothing behind."""
 
 import pytest
 
-from tests.netns.state import addrlabels, address, everything, ip, links, place
+from tests.lab.state import addrlabels, address, everything, ip, links, place
 
 
 def base(vip):

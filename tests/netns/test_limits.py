@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.netns.state import place, processes, wait_until
+from tests.lab.state import place, processes, wait_until
 
 VIP = "192.0.2.50"
 PATH = ":/usr/sbin:/usr/bin:/sbin:/bin"

@@ -3,7 +3,7 @@
 
 import pytest
 
-from tests.netns.state import address, addresses, ip, place
+from tests.lab.state import address, addresses, ip, place
 
 VIP = "192.0.2.50"
 

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from tests.netns.state import address, ip, links, neighbours, wait_until
+from tests.lab.state import address, ip, links, neighbours, wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PYTHON = ["/usr/bin/python3", "-IS", "-c"]

@@ -3,8 +3,8 @@
 
 import pytest
 
-from tests.netns.agent import IP
-from tests.netns.state import address, everything, ip, place, routes
+from tests.lab.agent import IP
+from tests.lab.state import address, everything, ip, place, routes
 
 VIP = "192.0.2.50"
 

@@ -17,7 +17,7 @@ from tests.netns.field import (INET, INET6, VIP, VIP6, agent_fixture,  # noqa: F
                                new_nic, no_routes, noarp_fixture, node_fixture, notes, places,
                                rename, second_nic_fixture, shell_agent_fixture, the_note,
                                tun_fixture, watched_ip)
-from tests.netns.state import everything, ip, links, routes, wait_until
+from tests.lab.state import everything, ip, links, routes, wait_until
 
 COURSE = "probe 7, start 0, monitor 0, stop 0, probe 7"
 

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from tests.netns.agent import PATH
-from tests.netns.state import everything, place
+from tests.lab.agent import PATH
+from tests.lab.state import everything, place
 
 VIP = "192.0.2.50"
 NAMES = """ip nic cidr_netmask broadcast iflabel lvs_support lvs_ipv6_addrlabel

@@ -12,7 +12,7 @@ import struct
 import pytest
 
 from tests.conftest import lacking
-from tests.netns.state import ip, links, neighbours, wait_until
+from tests.lab.state import ip, links, neighbours, wait_until
 
 VIP = "192.0.2.50"
 VIP6 = "2001:db8::50"

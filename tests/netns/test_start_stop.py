@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.netns.state import address, addresses, everything, ip, links, place
+from tests.lab.state import address, addresses, everything, ip, links, place
 
 
 def prefix(vip):

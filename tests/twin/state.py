@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The network's state as sorted lists of texts, read with `ip -json`, in words that compare."""
-import json
 import os
 import subprocess
+
+from tests.lab.state import decoded
 
 FOREVER = 4294967295
 FLAGS = {"NO-CARRIER": "no-carrier", "NOARP": "noarp"}
@@ -37,11 +38,7 @@ def _batch(start, lines):
     """Run `ip -json -batch`; one decoded value per line of input."""
     result = subprocess.run(start + ["-json", "-batch", "-"], input=lines, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    decoder, text, values = json.JSONDecoder(), result.stdout.strip(), []
-    while text:
-        value, end = decoder.raw_decode(text)
-        values.append(value)
-        text = text[end:].strip()
+    values = decoded(result.stdout)
     if len(values) != lines.count("\n"):
         raise RuntimeError("ip -json said: %s%s" % (result.stdout, result.stderr))
     return values

@@ -11,13 +11,14 @@ import signal
 import subprocess
 import time
 
+from tests.lab.programs import STANDIN, calls
+
 from . import state
 
 ROOT = "/run/twin"
 BIN, HA_BIN, REAL, REPLIES = (ROOT + "/" + name for name in ("bin", "ha", "real", "replies"))
 RSCTMP, LOG, DEBUGLOG, RECORD, STAYING = (
-    ROOT + "/" + name for name in ("rsctmp", "log", "debuglog", "record", "staying"))
-STANDIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "standins", "program")
+    ROOT + "/" + name for name in ("rsctmp", "log", "debuglog", "calls", "staying"))
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ON_PATH = ("ip", "arping", "ipoibarping", "iptables", "iptables-legacy", "modprobe", "logger",
            "ha_logger", "nft", "arptables")
@@ -106,7 +107,7 @@ def act(agent, action, parameters):
     seen = look(agent)
     seen["processes"] += left
     return dict(seen, rc=code, out=texts[0], err=texts[1], seconds=seconds,
-                argv=_recorded(), log=_text(LOG) + _text(DEBUGLOG))
+                argv=calls(RECORD), log=_text(LOG) + _text(DEBUGLOG))
 
 
 def look(_agent):
@@ -294,14 +295,3 @@ def _file(name):
         return "%s/ %s" % (name, " ".join(sorted(os.listdir(path))))
     text = re.sub(r"^\d+(?=\n|$)", "<pid>", _text(path).strip())
     return "%s: %s" % (name, re.sub(r"\b(boot|netns) \S+", r"\1 <id>", text).replace("\n", "; "))
-
-
-def _recorded():
-    """The calls of the stand-ins since the action began: [[name, word, ...], ...]."""
-    fields = _text(RECORD).split("\0")[:-1]
-    calls = []
-    while fields:
-        count = int(fields[0]) + 2
-        calls.append(fields[1:count])
-        fields = fields[count:]
-    return calls

@@ -41,7 +41,7 @@ def end():
 
 def _run(seconds):
     folders = [CHECKOUT / name for name in ("bin", "ipaddr2_py", "templates", "tests/vm",
-                                            "tests/netns")]
+                                            "tests/lab")]
     command = ["/usr/bin/python3", "-I", str(CHECKOUT / "tests/vm/guest.py"), "shell=" + SHELL,
                "ours=%s" % (CHECKOUT / "bin/IPaddr2")]
     subprocess.run(["/usr/bin/python3", "-m", "compileall", "-q", str(CHECKOUT / "ipaddr2_py")],

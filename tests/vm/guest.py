@@ -7,7 +7,6 @@
 Each agent and case has namespaces of its own: a node with eth0 (192.0.2.1/24), a client at .9.
 """
 
-import ctypes
 import json
 import os
 import pathlib
@@ -20,25 +19,18 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from tests.lab import namespaces   # noqa: E402
 from tests.vm.cases import CASES, split     # noqa: E402
 
 VIP = "192.0.2.100"
 NET = pathlib.Path("/proc/self/net")
-CLONE_NEWNET = 0x40000000
 READS = re.compile("^[01] (monitor|status|probe)")      # after which there is nothing new to see
-TRAFFIC = ["/usr/bin/python3", "-IS", str(HERE.parent / "netns" / "traffic.py")]
+TRAFFIC = ["/usr/bin/python3", "-IS", str(HERE.parent / "lab" / "traffic.py")]
 
 
 def sh(words, **more):
     return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=120, **more)
-
-
-def enter(namespace):
-    """Have this process live in a network namespace from now on."""
-    handle = os.open("/run/netns/" + namespace, os.O_RDONLY)
-    assert ctypes.CDLL(None).setns(handle, CLONE_NEWNET) == 0
-    os.close(handle)
 
 
 class Place:
@@ -57,7 +49,7 @@ class Place:
         self.batch(self.node, lines)
         self.batch(self.client, "link set dev lo up\nlink set dev eth0 up\n"
                    "addr add 192.0.2.9/24 dev eth0\nroute add local 198.18.0.0/15 dev lo\n")
-        enter(self.node)
+        namespaces.enter(namespaces.opened(self.node))
         self.server = None
 
     def batch(self, namespace, lines):

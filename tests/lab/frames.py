@@ -1,39 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What arrives on a wire: a recorder for a namespace's interface, and two small parsers."""
 
-import ctypes
 import errno
 import ipaddress
-import os
 import socket
 import struct
-import threading
+
+from .namespaces import in_namespace
 
 ETH_P_ALL = 3
-CLONE_NEWNET = 0x40000000
-
-
-def in_namespace(namespace, work):
-    """The value of work(), called by a thread of its own that has entered the namespace.
-
-    setns(2) moves one thread; what it opens stays in the namespace when the thread is gone.
-    """
-    box = []
-
-    def enter():
-        libc = ctypes.CDLL(None, use_errno=True)
-        handle = os.open("/run/netns/" + namespace, os.O_RDONLY)
-        try:
-            if libc.setns(handle, CLONE_NEWNET) == 0:
-                box.append(work())
-        finally:
-            os.close(handle)
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    assert box, "cannot enter namespace %s" % namespace
-    return box[0]
 
 
 class Recorder:

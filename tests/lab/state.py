@@ -28,6 +28,16 @@ def batch(namespace, *lines):
     assert done.returncode == 0, "%s: %s" % (lines, done.stdout)
 
 
+def decoded(text):
+    """The values of `ip -json -batch`, which prints them one behind the other."""
+    decoder, text, values = json.JSONDecoder(), text.strip(), []
+    while text:
+        value, end = decoder.raw_decode(text)
+        values.append(value)
+        text = text[end:].strip()
+    return values
+
+
 def _json(namespace, *words):
     text = ip(namespace, "-json", *words)
     return [entry for entry in json.loads(text or "[]") if entry]

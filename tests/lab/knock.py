@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Traffic for the lab: run in a machine, writes a line per event, ends when it is killed.
 
-    traffic.py serve NAME            answers every TCP connection to PORT with NAME
-    traffic.py knock IP SECONDS [N]  opens a connection every SECONDS: "<time> <name or ->"
-    traffic.py ask NIC IP SECONDS    asks on the wire who has IP: "<time> <MAC>" per answer
+    knock.py serve NAME            answers every TCP connection to PORT with NAME
+    knock.py knock IP SECONDS [N]  opens a connection every SECONDS: "<time> <name or ->"
+    knock.py ask NIC IP SECONDS    asks on the wire who has IP: "<time> <MAC>" per answer
 
 Times are those of time.time(), in seconds, comparable between machines of one lab. ask sends ARP
 probes (RFC 5227: sender address 0.0.0.0) and neighbour solicitations (RFC 4861) from its own
