@@ -174,9 +174,10 @@ def perform(action: str) -> int:
 
 
 def main(argv) -> int:
-    """Run the agent with argv = [program, action]; the exit code.  Never raises.
+    """Run the agent with argv = [program, action]; the exit code.
 
-    The environment has been loaded (load_environment).
+    The environment has been loaded (load_environment).  Raises what a compiled module does that is
+    not whole, as a power cut leaves it: the program then starts once more without them.
     """
     try:
         children.handle_termination()
@@ -185,7 +186,19 @@ def main(argv) -> int:
         children.die_of(signal.number)
         return OCF_ERR_GENERIC
     except BaseException as problem:
+        if is_of_a_compiled_module(problem):
+            raise
         return unexpected(problem)
+
+
+def is_of_a_compiled_module(problem) -> bool:
+    """Whether Python met a fault as it read a compiled module (importlib, PEP 3147)."""
+    step = problem.__traceback__
+    while step and step.tb_next:
+        step = step.tb_next
+    return isinstance(problem, (EOFError, ValueError, TypeError, ImportError)) and \
+        not isinstance(problem, ModuleNotFoundError) and \
+        "importlib" in step.tb_frame.f_code.co_filename
 
 
 def outcome(action: str) -> int:

@@ -322,7 +322,7 @@ def test_paused(hosts, tally, action):
 WHOLE = 600         # bytes that a power cut has left
 DAMAGES = {
     "cut off": lambda data: data[:WHOLE],
-    "zeros": lambda data: data[:WHOLE] + bytes(len(data) - WHOLE),
+    "zeros": lambda data: data[:WHOLE] + bytes(max(0, len(data) - WHOLE)),
     "empty": lambda data: b"",
     "garbage": lambda data: data[:16] + bytes(range(255, 0, -1)) * (len(data) // 255),
     "another object": lambda data: data[:16] + marshal.dumps({"no": "code"}),
