@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Makes mutants of a module: one small change each, in one function, as code to be put in its place.
 
-What is changed: comparisons, and and or, conditions, numbers, texts, values that are returned, and
-statements that are left out.  What is only logged stays as it is.
+What is changed: comparisons, `and` and `or`, conditions, arithmetic, True and False, values that are
+returned, and statements that are left out.  What is only logged stays as it is.
 """
 
 import ast
@@ -138,11 +138,8 @@ def of_node(node):
         yield Swap(node, "test", inverse, node)
     elif isinstance(node, ast.Return) and node.value and not isinstance(node.value, ast.Constant):
         yield Swap(node, "value", ast.Constant(None), node)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float, str)):
-        value = node.value
-        new = not value if isinstance(value, bool) else value + 1 \
-            if isinstance(value, (int, float)) else "" if value else "x"
-        yield Swap(node, "value", new, node)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield Swap(node, "value", not node.value, node)
 
 
 def is_text(node):
