@@ -53,7 +53,8 @@ def pytest_runtest_setup(item):
     kind = _kind(item)
     if kind in NEED_ROOT and os.geteuid() != 0:
         lacking("%s tests need root" % kind)
-    if kind == "cluster" and any(_kind(other) == "vm" for other in item.session.items):
+    alone = not hasattr(item.config, "workerinput")     # else another worker may do it
+    if kind == "cluster" and alone and any(_kind(one) == "vm" for one in item.session.items):
         from tests.vm import ahead, lab
         ahead.begin(lab.seconds())
 
