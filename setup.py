@@ -2,8 +2,8 @@
 """The build's one step of its own; all settings are in setup.cfg.
 
 A checkout runs as it is. A built package holds more: the templates, the rendered metadata and the
-programs of bin/, so that the agent finds the package around it through any symbolic link; announce
-once more and the manual page, as data files, for PATH and man. No program may be a `script`: pip
+programs of bin/, so that the agent finds the package around it through any symbolic link; vipctl
+once more, the manual pages and the completion, as data files, for PATH, man and bash. No program may be a `script`: pip
 writes those a shebang without the options -IS, which the agent needs.
 """
 
@@ -37,16 +37,23 @@ class BuildPackage(build_py):
         api = os.environ.get("IPADDR2_OCF_API", "1.0")      # 1.1: with reload-agent
         write(os.path.join(package, "IPaddr2.xml"), metadata.render(api=api))
         os.makedirs(os.path.join(package, "bin"), exist_ok=True)
-        installed = os.path.join(package, "bin", install.ANNOUNCE)
+        installed = os.path.join(package, "bin", install.VIPCTL)
         for name, path in ((install.AGENT, os.path.join(package, install.AGENT)),
-                           (install.ANNOUNCE, installed)):
+                           (install.VIPCTL, installed)):
             install.copy_program(os.path.join(HERE, "bin", name), path, build_interpreter())
-        announce = os.path.join(data, install.ANNOUNCE)
-        self.copy_file(installed, announce)
-        page = os.path.join(data, "ocf_ipaddr2py_IPaddr2.7")
-        write(page, metadata.render_manpage(date=build_date()))
+        vipctl = os.path.join(data, install.VIPCTL)
+        self.copy_file(installed, vipctl)
+        pages = {"ocf_ipaddr2py_IPaddr2.7": metadata.render_manpage(date=build_date()),
+                 "vipctl.8": metadata.render_vipctl_manpage(date=build_date()),
+                 "completion/vipctl": metadata.render_completion()}
+        os.makedirs(os.path.join(data, "completion"), exist_ok=True)
+        for name, text in pages.items():
+            write(os.path.join(data, name), text)
         self.distribution.data_files = (self.distribution.data_files or []) + [
-            ("bin", [announce]), ("share/man/man7", [page])]
+            ("sbin", [vipctl]),
+            ("share/man/man7", [os.path.join(data, "ocf_ipaddr2py_IPaddr2.7")]),
+            ("share/man/man8", [os.path.join(data, "vipctl.8")]),
+            ("share/bash-completion/completions", [os.path.join(data, "completion/vipctl")])]
 
 
 def build_interpreter():

@@ -257,6 +257,18 @@ no second round. Example: 5.
 )
 
 
+#: Values of the parameters that have a list of them, for completion.
+CHOICES = {
+    "arp_sender": ("send_arp", "iputils_arping", "libnet_arping", "ipoibarping", "builtin"),
+    "clusterip_hash": ("sourceip", "sourceip-sourceport", "sourceip-sourceport-destport"),
+    "clusterip_firewall": ("auto", "clusterip", "nft", "iptables"),
+    "clusterip_table": ("mangle", "filter", "security"),
+    "preferred_lft": ("forever", "0"),
+    **{parameter.name: ("true", "false") for parameter in TABLE
+       if parameter.type == "boolean" or parameter.default == "false"},
+    "arp_bg": ("true", "false"),
+}
+
 #: Parameters whose change needs no restart of the address; told in metadata of OCF 1.1 alone.
 RELOADABLE = (
     "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender", "send_arp_opts",

@@ -140,7 +140,7 @@ def sender_path(program: str) -> str:
 def build_arp_sender_cmd(vip, program: str, count: str, mac: str = "") -> list:
     """The words that start a sender; count is the text of the parameter.
 
-    For the built-in one they are those of bin/announce, which sends the same.
+    For the built-in one they are those of vipctl announce, which sends the same.
     """
     values, path = vip.params, sender_path(program)
     options = values["send_arp_opts"].split()
@@ -156,15 +156,15 @@ def build_arp_sender_cmd(vip, program: str, count: str, mac: str = "") -> list:
     if program == "ipoibarping":
         return [path, "-q", "-c", count, "-U", "-I", vip.nic, vip.ip]
     mode = {"reply": ["-A"], "request": ["-U"], "both": []}[builtin_mode(vip)]
-    return [builtin_path(), "-c", str(number(count)), "-i", str(number(values["arp_interval"])),
+    return [builtin_path(), "announce", "-c", str(number(count)), "-i", str(number(values["arp_interval"])),
             *mode, *(["--mac", mac] if mac else []), vip.nic, vip.ip]
 
 
 def builtin_path() -> str:
-    """The path of bin/announce: inside of an installed package, or beside it in a checkout."""
+    """The path of vipctl: inside of an installed package, or beside it in a checkout."""
     package = __file__.rsplit("/", 2)[0]
-    program = package + "/bin/announce"
-    return program if commands.is_file(program) else package.rpartition("/")[0] + "/bin/announce"
+    program = package + "/bin/vipctl"
+    return program if commands.is_file(program) else package.rpartition("/")[0] + "/bin/vipctl"
 
 
 def builtin_mode(vip) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The program bin/announce: the built-in sender for an administrator's hand."""
+"""vipctl announce: the built-in sender for an administrator's hand."""
 
 import _socket
 import argparse
@@ -9,7 +9,7 @@ import sys
 
 from .. import commands
 from ..addresses import mac_text
-from . import packets
+from ..announce import packets
 
 SUCCESS = 0
 FAILURE = 1
@@ -30,7 +30,7 @@ address of another host takes its traffic away. --force sends all the same.
 
 Exit status: 0 all rounds sent, 1 something could not be sent or was refused, 2 wrong use,
 130 interrupted by Ctrl-C. Needs root (CAP_NET_RAW). In a network namespace:
-  ip netns exec NAMESPACE announce eth0 192.0.2.10
+  ip netns exec NAMESPACE vipctl announce eth0 192.0.2.10
 """
 
 
@@ -60,7 +60,7 @@ def whole_number(low: int, high: int, unit: str):
 def arguments(argv):
     """The parsed command line; wrong use ends with exit code 2, --help with 0."""
     parser = argparse.ArgumentParser(
-        prog="announce",
+        prog="vipctl announce",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -176,7 +176,7 @@ def send(options, family):
 def complain(text) -> None:
     """Print one line to stderr, or nowhere when that is closed or full."""
     try:
-        print(f"announce: {text}", file=sys.stderr, flush=True)
+        print(f"vipctl announce: {text}", file=sys.stderr, flush=True)
     except OSError:
         sys.stderr = None
 
@@ -208,7 +208,7 @@ def work(options):
 def main(argv) -> int:
     """Run the program with the arguments `argv`; return its exit code. Never a traceback."""
     try:
-        # A reader that went away (announce | head -1) ends the program as any other.
+        # A reader that went away (vipctl announce | head -1) ends the program as any other.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         options = arguments(argv)
         commands.load_environment(posix.environ)

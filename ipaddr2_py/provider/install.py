@@ -23,7 +23,7 @@ from .. import commands
 from . import metadata
 
 AGENT = "IPaddr2"
-ANNOUNCE = "announce"
+VIPCTL = "vipctl"
 PACKAGE_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SHEBANG_LIMIT = 127  # bytes; what Linux before 5.1 reads of the first line
 
@@ -145,7 +145,7 @@ def make_package(new: str, api: str, place: str) -> None:
     """
     shutil.copytree(PACKAGE_FOLDER, new, ignore=shutil.ignore_patterns("__pycache__", AGENT, "bin"))
     os.mkdir(os.path.join(new, "bin"))
-    copy_program(program_file(ANNOUNCE), os.path.join(new, "bin", ANNOUNCE), sys.executable)
+    copy_program(program_file(VIPCTL), os.path.join(new, "bin", VIPCTL), sys.executable)
     templates = os.path.join(new, "templates")
     if not os.path.isdir(templates):
         shutil.copytree(metadata.templates_folder(), templates)

@@ -8,6 +8,7 @@ import os
 import textwrap
 
 from .. import __version__, params
+from ..hand import verbs
 
 WIDTH = 76
 
@@ -112,6 +113,17 @@ def render_manpage(agent_name: str = "IPaddr2", provider: str = "ipaddr2py", dat
         "IPaddr2.7.j2", False, agent_name=agent_name, provider=provider, date=date,
         parameters=params.TABLE,
         page_name=f"ocf_{provider}_{agent_name}", exit_codes=EXIT_CODES)
+
+
+def render_vipctl_manpage(date="") -> str:
+    """The manual page vipctl(8) as troff source; date is YYYY-MM-DD."""
+    return _render("vipctl.8.j2", False, date=date, verbs=verbs.VERBS, options=verbs.OPTIONS)
+
+
+def render_completion() -> str:
+    """The completion of vipctl for bash."""
+    return _render("vipctl.bash.j2", False, verbs=verbs.VERBS, options=verbs.OPTIONS,
+                   parameters=params.TABLE, choices=params.CHOICES)
 
 
 def render_parameters() -> str:

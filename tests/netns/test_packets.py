@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The built-in sender and bin/announce, judged by what the neighbour receives and believes.
+"""The built-in sender and vipctl announce, judged by what the neighbour receives and believes.
 
 The sender runs in a process of its own inside the node's namespace; nothing here imports it.
 """
@@ -46,15 +46,15 @@ def call(pair, code, *words):
 
 
 def announcing(pair, *words, **options):
-    """bin/announce on the node, as a Popen."""
+    """vipctl announce on the node, as a Popen."""
     return subprocess.Popen(
-        ["ip", "netns", "exec", pair.node, str(ROOT / "bin" / "announce"), *words],
+        ["ip", "netns", "exec", pair.node, str(ROOT / "bin" / "vipctl"), "announce", *words],
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "universal_newlines": True,
            **options})
 
 
 def announce(pair, *words):
-    """bin/announce on the node until it ends: (exit code, stdout, stderr)."""
+    """vipctl announce on the node until it ends: (exit code, stdout, stderr)."""
     process = announcing(pair, *words)
     try:
         out, err = process.communicate(timeout=30)
@@ -381,14 +381,14 @@ def test_an_interface_that_goes_away(vips, recorder):
 def test_without_the_right_to_send(vips):
     process = subprocess.run(
         ["ip", "netns", "exec", vips.node, "setpriv", "--bounding-set=-net_raw",
-         "--inh-caps=-net_raw", str(ROOT / "bin" / "announce"), vips.nic, VIP],
+         "--inh-caps=-net_raw", str(ROOT / "bin" / "vipctl"), "announce", vips.nic, VIP],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=30,
         check=False)
     assert (process.returncode, process.stdout) == (1, "")
     assert "root or CAP_NET_RAW is needed" in process.stderr
 
 
-# --- bin/announce ----------------------------------------------------------------------------
+# --- vipctl announce ----------------------------------------------------------------------------
 
 
 def test_one_line_a_round(vips, recorder):
@@ -489,14 +489,14 @@ def test_output_that_cannot_be_written(vips):
         process = announcing(vips, "-c", "1", vips.nic, VIP, stdout=full)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert err == "announce: cannot write to standard output: No space left on device\n"
+    assert err == "vipctl announce: cannot write to standard output: No space left on device\n"
 
 
 def test_closed_output_is_not_the_raw_socket(vips, recorder):
     """With descriptor 1 free, the socket may get it: nothing but frames goes there."""
     process = subprocess.run(
         ["ip", "netns", "exec", vips.node, "sh", "-c", 'exec "$@" >&-', "sh",
-         str(ROOT / "bin" / "announce"), "-c", "1", vips.nic, VIP],
+         str(ROOT / "bin" / "vipctl"), "announce", "-c", "1", vips.nic, VIP],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, check=False)
     assert (process.returncode, process.stderr) == (0, b"")
     mac = mac_of(vips)

@@ -24,7 +24,7 @@ IP6 = "2001:db8::e"
     ("libnet_arping", "", "arping -U -c 7 -i eth0 -S 192.0.2.10 192.0.2.10"),
     ("libnet_arping", "-q", "arping -q -U -c 7 -i eth0 -S 192.0.2.10 192.0.2.10"),
     ("ipoibarping", "-A", "ipoibarping -q -c 7 -U -I eth0 192.0.2.10"),
-    ("builtin", "-A", "ANNOUNCE -c 7 -i 200 -A eth0 192.0.2.10"),
+    ("builtin", "-A", "ANNOUNCE announce -c 7 -i 200 -A eth0 192.0.2.10"),
 ])
 def test_words_of_each_sender(fp, make_vip, scene, sender, options, words):
     fp.install("ipoibarping")
@@ -484,14 +484,14 @@ def test_a_substitute_that_fails_fails_no_start(fp, agent, scene, clock, built_i
 def test_the_command_that_is_logged_can_be_pasted(make_vip, clock, tmp_path):
     burst = announce.start_burst(make_vip(arp_sender="builtin", send_arp_opts="-A"))
     argv = burst.argv()
-    assert posix.access(argv[0], posix.X_OK) and argv[0].endswith("/bin/announce")
-    assert argv[1:] == ["-c", "5", "-i", "200", "-A", "eth0", "192.0.2.10"]
+    assert posix.access(argv[0], posix.X_OK) and argv[0].endswith("/bin/vipctl")
+    assert argv[1:] == ["announce", "-c", "5", "-i", "200", "-A", "eth0", "192.0.2.10"]
 
 
 def test_the_command_that_is_logged_has_numbers(make_vip):
-    """As bin/announce takes them, whatever the parameters hold."""
+    """As vipctl announce takes them, whatever the parameters hold."""
     vip = make_vip(arp_sender="builtin", arp_interval="9" * 19, arp_count="0000003")
-    assert announce.start_burst(vip).argv()[1:5] == ["-c", "3", "-i", "1000000000"]
+    assert announce.start_burst(vip).argv()[2:6] == ["-c", "3", "-i", "1000000000"]
 
 
 @pytest.mark.parametrize("sender", ["send_arp", "builtin"])
@@ -507,7 +507,7 @@ def test_which_hardware_address_is_announced(make_vip, built_in, clock, sender, 
         return
     announce.send(burst, "")
     assert built_in.made[0][0] == ("eth0", "192.0.2.10", "both", mac or None)
-    assert burst.argv()[5:] == (["--mac", mac] if mac else []) + ["eth0", "192.0.2.10"]
+    assert burst.argv()[6:] == (["--mac", mac] if mac else []) + ["eth0", "192.0.2.10"]
 
 
 @pytest.mark.parametrize("bucket, mac", [(0, ""), (1, "01:00:5e:7f:00:01")])

@@ -112,15 +112,15 @@ def test_pip_puts_everything_in_place(venv):
     assert (package / "templates/IPaddr2.7.j2").is_file()
     assert (package / "IPaddr2.xml").read_text(encoding="utf-8") == metadata.render()
     assert (venv / "share/man/man7/ocf_ipaddr2py_IPaddr2.7").read_text().startswith(".\\\"")
-    for program in (package / "IPaddr2", package / "bin/announce", venv / "bin/announce"):
+    for program in (package / "IPaddr2", package / "bin/vipctl", venv / "sbin/vipctl"):
         assert os.access(program, os.X_OK)
         assert program.read_text().splitlines()[0].endswith(" -IS")
 
 
 def test_installed_programs_run(venv):
     assert is_metadata(run(site_packages(venv) / "ipaddr2_py/IPaddr2", "meta-data").stdout)
-    for announce in (venv / "bin/announce", site_packages(venv) / "ipaddr2_py/bin/announce"):
-        assert "--force" in run(announce, "--help").stdout
+    for vipctl in (venv / "sbin/vipctl", site_packages(venv) / "ipaddr2_py/bin/vipctl"):
+        assert "--force" in run(vipctl, "announce", "--help").stdout
 
 
 def test_installed_package_finds_its_templates(venv):
@@ -165,7 +165,7 @@ def test_an_environment_of_its_own_is_enough(lone_venv, ocf_root, how):
     provider(lone_venv, "install", how, "--ocf-root", ocf_root)
     agent = ocf_root / "resource.d/ipaddr2py/IPaddr2"
     assert is_metadata(run(agent, "meta-data", env={}).stdout)
-    assert "--force" in run(lone_venv / "bin/announce", "--help").stdout
+    assert "--force" in run(lone_venv / "sbin/vipctl", "announce", "--help").stdout
 
 
 def test_a_missing_sh_is_told(lone_venv, ocf_root):
@@ -190,7 +190,7 @@ def test_checkout_in_a_provider_folder(sources, ocf_root, how):
     if how == "--copy":
         assert agent.read_text().startswith("#!%s -IS\n" % sys.executable)
         assert (ocf_root / "lib/mine/ipaddr2_py/IPaddr2.xml").is_file()
-        assert "--force" in run(ocf_root / "lib/mine/ipaddr2_py/bin/announce", "--help").stdout
+        assert "--force" in run(ocf_root / "lib/mine/ipaddr2_py/bin/vipctl", "announce", "--help").stdout
     run(*command, "remove", "--provider", "mine", env=env)
     assert not agent.exists()
 

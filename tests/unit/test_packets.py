@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from ipaddr2_py import addresses
-from ipaddr2_py.announce import packets, program
+from ipaddr2_py.announce import packets
+from ipaddr2_py.hand import announce as program
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CAPTURED = ROOT / "tests" / "data" / "packets"
@@ -375,7 +376,7 @@ def test_link_name(line, nic, name):
 
 def run_announce(*argv, **options):
     return subprocess.run(
-        [str(ROOT / "bin" / "announce"), *argv],
+        [str(ROOT / "bin" / "vipctl"), "announce", *argv],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         universal_newlines=True,
@@ -393,16 +394,16 @@ def test_help_answers_what_an_admin_asks():
 
 def test_runs_through_a_link_from_anywhere(tmp_path):
     link = tmp_path / "announce"
-    link.symlink_to(ROOT / "bin" / "announce")
+    link.symlink_to(ROOT / "bin" / "vipctl")
     done = subprocess.run([str(link), "--help"], cwd="/", stdout=subprocess.PIPE, check=True)
-    assert b"usage: announce" in done.stdout
+    assert b"usage: vipctl" in done.stdout
 
 
 def test_a_copy_without_its_package_says_so(tmp_path):
     folder = tmp_path / "bin"
     folder.mkdir()
     copy = folder / "announce"
-    copy.write_bytes((ROOT / "bin" / "announce").read_bytes())
+    copy.write_bytes((ROOT / "bin" / "vipctl").read_bytes())
     done = subprocess.run(
         [sys.executable, "-IS", str(copy), "eth0", VIP],
         stderr=subprocess.PIPE,
