@@ -45,7 +45,8 @@ def row(resource, instance, nodes, me, live) -> dict:
             "nodes": where, "here": here, "status": seen["status"], "link": seen["link"],
             "flags": flags, "label": place["label"] if place else "",
             "bucket": seen["bucket"], "buckets": seen["buckets"],
-            "announcing": bool(seen["sender"]), "problems": problems + resource.remarks}
+            "announcing": bool(seen["sender"]), "problems": problems,
+            "remarks": resource.remarks}
 
 
 def disagreements(seen, here, mine, live, flags) -> list:
@@ -82,10 +83,12 @@ def text(found) -> str:
         lines.append([("bad", "!") if one["problems"] else " ", one["resource"],
                       f"{one['address']}{prefix}", one["interface"] or "-",
                       ",".join(one["nodes"]) or "-", here, one["link"] or "-", " ".join(more)])
-    shown = [terminal.table(["", "RESOURCE", "ADDRESS", "NIC", "NODE", "HERE", "LINK", ""], lines)]
+    shown = [terminal.table(["", "RESOURCE", "ADDRESS", "NIC", "NODE", "HERE", "LINK", ""], lines, 3)]
     for one in found:
         for problem in one["problems"]:
             shown.append(terminal.paint("bad", terminal.wrapped(f"! {one['resource']}: {problem}")))
+        for remark in one["remarks"]:
+            shown.append(terminal.paint("note", terminal.wrapped(f"  {one['resource']}: {remark}")))
     return "\n".join(shown)
 
 

@@ -34,23 +34,28 @@ def wrapped(text: str, indent: str = "") -> str:
                          subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def table(head, rows) -> str:
+def table(head, rows, split: int) -> str:
     """Rows (lists of texts, or of (kind, text)) in columns as wide as they need to be.
 
-    The last column is what is left: it is not padded.
+    Where a line would be longer than the terminal is wide, each row takes two: the columns from
+    number `split` on go into the second one.
     """
     plain = [[cell[1] if isinstance(cell, tuple) else cell for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in [head] + plain) for column in range(len(head))]
-    lines = [paint("head", joined(head, widths))]
-    for row, texts in zip(rows, plain):
-        cells = []
-        for cell, text, size in zip(row, texts, widths):
-            kind = cell[0] if isinstance(cell, tuple) else ""
-            cells.append(paint(kind, text) + " " * (size - len(text)))
-        lines.append("  ".join(cells).rstrip())
+    parts = [slice(0, None)]
+    if sum(widths) + 2 * (len(widths) - 1) > width():
+        parts = [slice(0, split), slice(split, None)]
+    lines = []
+    for row in [[("head", text) for text in head]] + rows:
+        for number, part in enumerate(parts):
+            lines.append("    " * number + line(row[part], widths[part]))
     return "\n".join(lines)
 
 
-def joined(texts, widths):
-    """The texts padded to their widths."""
-    return "  ".join(text.ljust(size) for text, size in zip(texts, widths)).rstrip()
+def line(cells, widths) -> str:
+    """One line of a table."""
+    shown = []
+    for cell, size in zip(cells, widths):
+        kind, text = cell if isinstance(cell, tuple) else ("", cell)
+        shown.append(paint(kind, text) + " " * (size - len(text)))
+    return "  ".join(shown).rstrip()
