@@ -10,7 +10,7 @@ from tests.lab.state import ip, neighbours
 from tests.lab.traffic import PORTS, SOURCES
 
 HERE = pathlib.Path(__file__).resolve().parent
-TRAFFIC = ["/usr/bin/python3", "-IS", str(HERE / "traffic.py")]
+TRAFFIC = ["/usr/bin/python3", "-IS", str(HERE.parent / "lab" / "traffic.py")]
 ADDRESSES = {4: "192.0.2.100", 6: "2001:db8::100"}
 CLIENTS = {4: "192.0.2.9", 6: "2001:db8::9"}
 NETWORKS = {4: SOURCES[4] + "/15", 6: SOURCES[6] + "/48"}       # the sources', behind the client
