@@ -3,6 +3,7 @@
 
 Runs as process 1 of the sandbox (sandbox.py), so it also reaps what the agents leave behind.
 """
+import json
 import os
 import re
 import shlex
@@ -110,6 +111,18 @@ def act(agent, action, parameters):
                 argv=calls(RECORD), log=_text(LOG) + _text(DEBUGLOG))
 
 
+def rehearse(_agent, action, parameters):
+    """What vipctl's dry run of an action shows: {"rc", "commands"}; see rehearse.py."""
+    environment = dict(ENVIRONMENT, **parameters)
+    for name in [name for name, value in environment.items() if value is None]:
+        del environment[name]
+    done = subprocess.run(
+        ["/usr/bin/python3", "-IS", os.path.join(os.path.dirname(__file__), "rehearse.py"), action],
+        env=environment, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60)
+    found = json.loads(done.stdout)
+    return {"rc": found["rc"], "commands": found["commands"]}
+
+
 def look(_agent):
     """The state of network, HA_RSCTMP and processes: dict of field -> sorted list of texts.
 
@@ -204,7 +217,7 @@ def _sysctl(path, value):
 
 CHANGES = {"reply": _reply, "stay": _stay, "remove": _remove, "put": _put, "victim": _victim,
            "dwell": _dwell, "sysctl": _sysctl, "drop": lambda name: os.unlink(RSCTMP + "/" + name)}
-VERBS = {"lay_out": lay_out, "act": act, "look": look, "change": change, "sysctls": set_sysctls}
+VERBS = {"rehearse": rehearse, "lay_out": lay_out, "act": act, "look": look, "change": change, "sysctls": set_sysctls}
 
 
 def _wait_for(process, milliseconds):
