@@ -59,7 +59,7 @@ def sentences(found) -> list:
     else:
         said.append(f"{found['address']} belongs on {belongs['nic']} with prefix length "
                     f"{belongs['prefix']}, {because(found, parameters)}.")
-    said += there(seen)
+    said += there(seen, belongs["reason"])
     share = belongs.get("share")
     if share:
         held = ", ".join(map(str, share["held"])) or "none"
@@ -91,17 +91,18 @@ def because(found, parameters) -> str:
         f"{given or 'for '}the local table says so"
 
 
-def there(seen) -> list:
-    """What is there now."""
+def there(seen, known="") -> list:
+    """What is there now; known is a reason that has been said already."""
     places = [f"{one['nic']}/{one['prefix']}" + (f" (peer {one['peer']})" if one["peer"] else "")
               + "".join(f" {flag}" for flag in one["flags"] if flag not in ("dynamic",))
               for one in seen["places"]]
     if seen["status"] == "ok" and seen["rc"] == 0:
         return [f"It is there: monitor would end with 0 (it is on {', '.join(places)})."]
+    reason = "" if seen["reason"] == known else seen["reason"]
     said = [f"It is on {', '.join(places)}, but monitor would end with {seen['rc']}: "
-            f"{seen['reason'] or seen['status']}." if places else
+            f"{reason or seen['status']}." if places else
             f"It is not on this node: monitor would end with {seen['rc']}"
-            + (f" ({seen['reason']})." if seen["reason"] else ".")]
+            + (f" ({reason})." if reason else ".")]
     if seen["link"] in ("DOWN", "LOWERLAYERDOWN"):
         said.append(f"The link of {seen['nic']} is down.")
     return said
