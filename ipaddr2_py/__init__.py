@@ -5,7 +5,7 @@ The modules beside this one are what a monitor loads; they import one another at
 is cold: it is imported in functions only, where an action needs it.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 
 def main(argv, environ):

@@ -24,12 +24,15 @@ NAMES = "/var/run/netns"
 
 
 def agent_path() -> str:
-    """The path of the agent: inside of an installed package, or in bin/ of a checkout."""
+    """The path of the agent: inside of an installed package, in bin/ of a checkout, or in the folder
+    of the provider whose library this package is in."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for path in (package + "/IPaddr2", os.path.dirname(package) + "/bin/IPaddr2"):
+    home, provider = os.path.split(os.path.dirname(package))
+    for path in (package + "/IPaddr2", os.path.dirname(package) + "/bin/IPaddr2",
+                 f"{os.path.dirname(home)}/resource.d/{provider}/IPaddr2"):
         if os.path.isfile(path):
             return path
-    raise HandError(f"there is no agent IPaddr2 in {package} nor in bin/ beside it")
+    raise HandError(f"there is no agent IPaddr2 that belongs to {package}")
 
 
 def base_environment() -> dict:
