@@ -10,6 +10,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm")
+ALONE = ("twin", "cluster", "vm")     # they take all CPUs by themselves
 NEED_ROOT = ("twin", "netns", "faults", "cluster")
 
 
@@ -45,6 +46,10 @@ def pytest_collection_modifyitems(items):
         kind = _kind(item)
         if kind in KINDS:
             item.add_marker(kind)
+        if kind in ALONE:       # one worker does them, one after the other
+            item.add_marker(pytest.mark.xdist_group(kind))
+        elif kind == "faults":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
         if kind == "cluster" and item.get_closest_marker("slow"):
             item.add_marker("long")     # left out unless asked for: bin/test -m long
 

@@ -66,6 +66,7 @@ def test_arp_count_ipv6(agent, recorder, env):
     assert len(recorder.advertisements(VIP6)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("env", [{}, NO_TOOLS], ids=["usual", "built-in"])
 def test_arp_interval_is_in_milliseconds(agent, vip, env):
     done = agent("start", ip=vip, arp_count=4, arp_bg="false", env=env, nodad="true",
@@ -180,6 +181,7 @@ def test_send_arp_by_name(agent, recorder, need):
     assert len(recorder.arps(VIP)) == 2
 
 
+@pytest.mark.slow
 def test_iputils_arping(pair, agent, recorder, need):
     need("arping", "iputils-arping")
     done = agent("start", ip=VIP, arp_sender="iputils_arping", arp_count=1, arp_bg="false")
@@ -188,6 +190,7 @@ def test_iputils_arping(pair, agent, recorder, need):
     assert recorder.arps(VIP)[0]["mac"] == own_mac(pair)
 
 
+@pytest.mark.slow
 def test_send_arp_opts(agent, recorder, need):
     need("arping", "iputils-arping")
     agent("start", ip=VIP, arp_sender="iputils_arping", arp_count=1, arp_bg="false",
@@ -229,6 +232,7 @@ def test_run_arping_finds_a_collision(pair, agent, rival, need):
     assert place(pair.node, VIP) == ""
 
 
+@pytest.mark.slow
 def test_run_arping_without_a_collision(pair, agent, need):
     need("arping", "iputils-arping")
     done = agent("start", ip=VIP, run_arping="true")
@@ -271,6 +275,7 @@ def test_an_interval_is_a_number(agent, recorder):
 BIG = str(2 ** 63 - 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [
     {"arp_interval": 430000000, "arp_count": 5}, {"arp_interval": 430000000, "arp_count": 1000000},
     {"arp_interval": BIG, "arp_count": BIG}, {"arp_repeat_after": 2 ** 32 - 1, "arp_count": 1}],
@@ -290,6 +295,7 @@ def test_what_lasts_for_years_is_begun(pair, agent, recorder, vip, asked):
     assert "ERROR" not in agent.log(), agent.log()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("interval", [430000000, BIG])
 def test_a_program_that_lasts_for_years_is_waited_for(pair, agent, interval):
     tools = agent.stand_in("ipoibarping", "exec sleep 60\n")
@@ -321,6 +327,7 @@ def sources(recorder, vip):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", ["true", "false"])
 def test_packets_follow_the_hardware_address(pair, agent, recorder, vip, background):
     """As a bond's that fails over: every later packet carries the new one."""
@@ -385,6 +392,7 @@ def forget(agent):
 LASTING = {"arp_count": 500, "arp_interval": 200, "arp_bg": "true"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vip, asked", [
     (VIP, {}), (VIP, {"arp_sender": "builtin"}), (VIP, {"arp_sender": "iputils_arping"}),
     (VIP, {"arp_sender": "builtin", "arp_interval": 100000}),
@@ -402,6 +410,7 @@ def test_a_sender_that_stop_does_not_find_ends(pair, agent, recorder, vip, asked
     assert "ERROR" not in agent.log(), agent.log()
 
 
+@pytest.mark.slow
 def test_an_address_that_is_deleted_by_hand_is_announced_no_more(pair, agent):
     agent("start", ip=VIP, **LASTING)
     ip(pair.node, "addr", "del", VIP + "/24", "dev", pair.nic)
@@ -433,6 +442,7 @@ def test_the_file_of_a_later_sender_stays(pair, agent, sender):
     wait_until(lambda: not processes(pair.node), "the second sender's end", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["exit 1", "exec sleep 60", "echo rubbish"])
 @pytest.mark.parametrize("sender", ["builtin", "send_arp"])
 def test_where_it_cannot_be_told_the_sender_goes_on(pair, agent, recorder, sender, how):

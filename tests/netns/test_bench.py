@@ -33,6 +33,7 @@ def bench(need):
     return run
 
 
+@pytest.mark.slow
 def test_both_agents_go_through_every_action(bench, tmp_path):
     table = bench("--quick", "--runs", "2", "--write", str(tmp_path / "speed"))
     made = json.loads((tmp_path / "speed.json").read_text())
@@ -50,6 +51,7 @@ def test_both_agents_go_through_every_action(bench, tmp_path):
     assert "monitor, running" in (tmp_path / "speed.svg").read_text()
 
 
+@pytest.mark.slow
 def test_profile_tells_of_every_action(bench):
     text = bench("--profile", "--runs", "1")
     assert {section.splitlines()[0] for section in text.split("\n\n")} == ROWS

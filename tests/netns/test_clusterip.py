@@ -47,6 +47,7 @@ def shares(answers, names=NAMES):
 # --- who answers -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_each_client_is_answered_by_one_node(shared, version, mode):
     lab = shared(version, clusterip_hash=mode)
@@ -66,6 +67,7 @@ def test_each_client_is_answered_by_one_node(shared, version, mode):
         assert (node.rules(), node.joined()) == ("", [])
 
 
+@pytest.mark.slow
 def test_iptables_backend(shared, need):
     need("iptables", "iptables")
     need("arptables", "arptables")
@@ -89,6 +91,7 @@ def test_iptables_backend(shared, need):
     assert lab.nodes[0].joined() == []
 
 
+@pytest.mark.slow
 def test_a_bucket_moves_and_the_others_do_not_notice(shared, version):
     lab = shared(version)
     lab.start()
@@ -108,6 +111,7 @@ def test_a_bucket_moves_and_the_others_do_not_notice(shared, version):
     assert [second("monitor", 1).rc, second("monitor", 2).rc, first("monitor", 1).rc] == [0, 0, 7]
 
 
+@pytest.mark.slow
 def test_no_packet_is_lost_while_another_bucket_comes_and_goes(shared, version):
     lab = shared(version)
     lab.start()
@@ -147,6 +151,7 @@ def command(pid):
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clusterip_firewall", ["nft", "iptables"])
 def test_arp_tells_the_clusters_mac(shared, request, need, clusterip_firewall):
     need("arptables", "arptables")
@@ -181,6 +186,7 @@ def test_neighbour_discovery_tells_the_clusters_mac(shared, request):
     assert lab.table() == MACS[6]
 
 
+@pytest.mark.slow
 def test_multicast_mac_is_joined(shared, request, version):
     """A macvlan, like a network card, drops the frames of groups that nobody joined."""
     lab = shared(version)
@@ -444,6 +450,7 @@ def test_rules_of_the_host_are_left_alone(pair_of_buckets):
     assert node.rules() == before
 
 
+@pytest.mark.slow
 def test_iptables_half_made(lone, need):
     need("arptables", "arptables")
     lab = lone(4, clusterip_firewall="iptables")
@@ -511,6 +518,7 @@ def test_iptables_rules_of_somebody_else(lone, need, foreign):
     assert node.run("arptables", "-L", "OUTPUT", "-n", "-v") == answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table, chain", [("filter", "INPUT"), ("security", "INPUT"),
                                           ("mangle", "INPUT"), ("mangle", "PREROUTING")])
 def test_iptables_in_other_tables(shared, need, table, chain):
@@ -526,6 +534,7 @@ def test_iptables_in_other_tables(shared, need, table, chain):
         assert place(node.namespace, lab.vip) == ""
 
 
+@pytest.mark.slow
 def test_sixteen_instances_at_once(lone, version, tmp_path):
     lab = lone(version, CRM_meta_clone_max=16)
     node = lab.nodes[0]
@@ -540,6 +549,7 @@ def test_sixteen_instances_at_once(lone, version, tmp_path):
     wait_until(lambda: clean(node, lab.vip), "an empty node")
 
 
+@pytest.mark.slow
 def test_lock_of_a_killed_instance(pair_of_buckets):
     _, node, _ = pair_of_buckets
     path = node.agent.rsctmp / ("IPaddr2-CIP-" + node.common["ip"])

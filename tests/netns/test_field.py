@@ -957,6 +957,7 @@ def holder(far, node):
     return far
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.4, 1.5, 3])
 def test_19_given_up_meanwhile(holder, node, agent, seconds):
     """Another host gives the address up while it is started: it is tried anew."""
@@ -978,6 +979,7 @@ def test_19_kept(holder, node, agent):
     calm(node)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("milliseconds", [2000, 6000])
 def test_19_kept_and_little_time(holder, node, agent, milliseconds):
     """With little time given it is 1 within that time."""
@@ -992,6 +994,7 @@ def test_19_kept_and_little_time(holder, node, agent, milliseconds):
 MACS = ("02:00:00:00:00:07", "02:00:00:00:00:08")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"arp_bg": "false"}], ids=str)
 def test_20_the_mac_is_changed_while_it_is_announced(family, node, agent, wire, more):
     """Every packet after the change carries the new hardware address, as its source too."""
@@ -1015,6 +1018,7 @@ def announces(frame, family):
     return bool(packet) and packet["sender" if family is INET else "target"] == family.vip
 
 
+@pytest.mark.slow
 def test_20_and_changed_back(base4, agent, wire):
     """The same twice over: no packet has a mixture of the two."""
     heard = wire()

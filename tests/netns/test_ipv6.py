@@ -29,6 +29,7 @@ def test_detection_is_waited_for_without_send_ua(pair, agent):
     assert 0.4 < done.seconds < 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{}, {"env": {"HA_BIN": "/nonexistent"}}, {"arp_bg": "true"}],
                          ids=["usual", "no tools", "background"])
 def test_collision(pair, agent, rival, given):
@@ -54,6 +55,7 @@ def slow_detection(pair):
     setting(pair, "conf/eth0/router_solicitation_delay", 1)
 
 
+@pytest.mark.slow
 def test_a_host_that_keeps_the_address_fails_the_start(pair, agent, rival):
     slow_detection(pair)
     rival(VIP)
@@ -64,6 +66,7 @@ def test_a_host_that_keeps_the_address_fails_the_start(pair, agent, rival):
     assert everything(pair.node) == before and not processes(pair.node)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("usual", [True, False], ids=["as on a host", "quick"])
 @pytest.mark.parametrize("given", [{}, {"arp_bg": "true", "arp_sender": "builtin"}])
 def test_a_host_that_gives_the_address_up_in_time(pair, agent, rival, recorder, usual, given):
@@ -84,6 +87,7 @@ def test_a_host_that_gives_the_address_up_in_time(pair, agent, rival, recorder, 
     assert agent.log().count("ip -f inet6 addr add") == 1, "the words are logged once"
 
 
+@pytest.mark.slow
 def test_what_is_added_anew_is_as_it_was(pair, agent, rival):
     rival(VIP)
     asked = {"ip": VIP, "noprefixroute": "true", "metric": 77, "preferred_lft": 600,
@@ -151,6 +155,7 @@ def test_a_link_without_carrier_fails_no_start(pair, agent, unplugged, timeout):
     assert place(pair.node, VIP) == "" and not list(agent.rsctmp.glob("send_arp-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [
     {}, {"arp_bg": "true"}, {"arp_sender": "builtin"}, {"arp_sender": "builtin", "arp_bg": "true"},
     {"env": {"HA_BIN": "/nonexistent"}}])
@@ -164,6 +169,7 @@ def test_it_is_announced_once_the_carrier_is_there(pair, agent, unplugged, recor
     assert not list(agent.rsctmp.glob("send_arp-*")) and "ERROR" not in agent.log(), agent.log()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("background", ["true", "false"])
 def test_it_is_announced_again_after_a_while(pair, agent, unplugged, recorder, background):
     unplugged(arp_count=1, arp_repeat_after=1, arp_bg=background, arp_sender="builtin")
@@ -172,6 +178,7 @@ def test_it_is_announced_again_after_a_while(pair, agent, unplugged, recorder, b
     wait_until(lambda: not processes(pair.node), "the sender's end")
 
 
+@pytest.mark.slow
 def test_a_refresh_announces_nothing_that_is_tentative(pair, agent, unplugged, recorder):
     """And it leaves the one alone that waits."""
     unplugged(arp_sender="builtin")
@@ -184,6 +191,7 @@ def test_a_refresh_announces_nothing_that_is_tentative(pair, agent, unplugged, r
     assert agent("monitor", ip=VIP, arp_sender="builtin", arp_count_refresh=2).rc == 0
 
 
+@pytest.mark.slow
 def test_a_duplicate_that_is_seen_later_is_left_alone(pair, agent, unplugged):
     unplugged()
     ip(pair.neighbour, "addr", "add", VIP + "/64", "dev", "eth0", "nodad")
@@ -197,6 +205,7 @@ def test_a_duplicate_that_is_seen_later_is_left_alone(pair, agent, unplugged):
     assert agent("stop", ip=VIP).rc == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["addr", "del", VIP + "/64", "dev", "eth0"],
                                    ["link", "del", "dev", "eth0"]])
 def test_who_waits_ends_when_the_address_has_gone(pair, agent, unplugged, words):
@@ -207,6 +216,7 @@ def test_who_waits_ends_when_the_address_has_gone(pair, agent, unplugged, words)
     assert "has gone" in agent.log() and "ERROR" not in agent.log(), agent.log()
 
 
+@pytest.mark.slow
 def test_who_waits_survives_the_agents_group(pair, agent):
     unplug(pair)
     process = agent.start_process("start", subprocess.PIPE, subprocess.PIPE, ip=VIP,
@@ -220,6 +230,7 @@ def test_who_waits_survives_the_agents_group(pair, agent):
     assert len(processes(pair.node)) == 1
 
 
+@pytest.mark.slow
 def test_a_start_again_leaves_one_who_waits(pair, agent, unplugged):
     unplugged()
     ip(pair.node, "addr", "del", VIP + "/64", "dev", "eth0")

@@ -20,6 +20,7 @@ def hanging(agent, name, words="*"):
     return agent.stand_in(name, script) + PATH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action, words", [
     ("start", '*"route list"*'), ("start", '*"addr add"*'), ("start", '*"link set"*'),
     ("monitor", "*"), ("stop", '*"addr delete"*'), ("status", "*"), ("validate-all", "*")])
@@ -35,6 +36,7 @@ def test_hanging_ip(pair, agent, action, words):
     wait_until(lambda: not processes(pair.node), "the tool's end")
 
 
+@pytest.mark.slow
 def test_hanging_add_is_taken_back(pair, agent):
     """What was added although the tool hung afterwards is not left behind."""
     tools = agent.stand_in("ip", 'PATH=${PATH#*:}; ip "$@"; rc=$?\n'
@@ -44,6 +46,7 @@ def test_hanging_add_is_taken_back(pair, agent):
     assert place(pair.node, VIP) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vip, tool", [(VIP, "send_arp"), ("2001:db8::50", "send_ua")])
 def test_hanging_sender(pair, agent, vip, tool):
     tools = agent.stand_in(tool, HANG, "tools")
@@ -54,6 +57,7 @@ def test_hanging_sender(pair, agent, vip, tool):
     assert bool(place(pair.node, vip)) is (done.rc == 0)
 
 
+@pytest.mark.slow
 def test_a_forgotten_grandchild_holds_nothing_up(agent):
     """A tool that leaves a job behind, which keeps the pipe open, does not hang the agent."""
     tools = agent.stand_in("send_arp", "sleep 600 &\nexit 0\n", "tools")

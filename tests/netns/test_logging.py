@@ -113,6 +113,7 @@ def test_unwritable_logfile_is_no_matter(agent):
     assert done.rc == 0, done
 
 
+@pytest.mark.slow
 def test_commands_in_the_log_can_be_pasted(agent):
     done = agent("start", ip=VIP, arp_bg="false", arp_sender="iputils_arping", arp_count=1,
                  send_arp_opts="-q -s 192.0.2.50")

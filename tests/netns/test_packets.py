@@ -182,6 +182,7 @@ def test_other_kinds_of_interface(pair, recorder, kind):
     wait_until(lambda: about_vip(recorder) == [request(mac), reply(mac)], "the packets")
 
 
+@pytest.mark.slow
 def test_count_and_interval(vips, recorder):
     """Three rounds, 500 ms apart, and no wait after the last."""
     code = ("begin = time.monotonic(); rounds(*sys.argv[1:], 3, 500, 'reply')\n"

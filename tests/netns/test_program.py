@@ -124,6 +124,7 @@ def test_full_stdout_and_closed_descriptors(agent):
     assert "Traceback" not in agent.log()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [
     ["-o", "ip=192.0.2.50"],
     ["-o", "ip=2001:db8::50", "-o", "nodad=true"],

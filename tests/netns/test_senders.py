@@ -73,6 +73,7 @@ def sent_about(recorder, vip):
                 and frame[62:78] == wanted)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sender, options, expected", SENDERS,
                          ids=["%s%s" % (sender, options) for sender, options, _ in SENDERS])
 def test_gratuitous_arp(pair, agent, recorder, path, sender, options, expected):

@@ -11,7 +11,8 @@ SETS = {"handwritten": scenarios.SCENARIOS, "one generated in five": SAMPLE, "th
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [
-    "handwritten", "one generated in five", pytest.param("the others", marks=pytest.mark.long)])
+    pytest.param("handwritten", marks=pytest.mark.handwritten), "one generated in five",
+    pytest.param("the others", marks=pytest.mark.long)])
 def test_nothing_differs_but_what_is_meant(name, twins, everything):
     """Outcomes, states, commands and log of each action are the same, or expected.py says why."""
     here = report.Report()
