@@ -52,6 +52,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group(item.path.name))
         if kind == "cluster" and item.get_closest_marker("slow"):
             item.add_marker("long")     # left out unless asked for: bin/test -m long
+    items.sort(key=lambda item: _kind(item) not in ALONE)   # the longest first
 
 
 def pytest_runtest_setup(item):
