@@ -4,14 +4,27 @@
 import os
 import pathlib
 import shutil
+import signal
 import sys
 
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
-KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm")
+KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm", "packages")
 ALONE = ("twin", "cluster", "vm")     # they take all CPUs by themselves
 NEED_ROOT = ("twin", "netns", "faults", "cluster")
+
+
+def signals_by_default():
+    """Whatever the caller ignores or blocks (nohup, a CI's supervisor): tests and the programs that
+    they start have every signal as it is by default, but for the two that Python ignores."""
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+signals_by_default()
 
 
 def lacking(reason):
