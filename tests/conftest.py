@@ -11,7 +11,9 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm", "packages")
-ALONE = ("twin", "cluster", "vm")     # they take all CPUs by themselves
+#: They take all CPUs by themselves, or go by time: they run alone, one after the other.
+ALONE = ("twin", "cluster", "vm")
+TIMED = ("test_killed.py", "test_sick.py", "test_crowds.py", "test_limits.py", "test_bench.py")
 NEED_ROOT = ("twin", "netns", "faults", "cluster")
 
 
@@ -59,21 +61,19 @@ def pytest_collection_modifyitems(items):
         kind = _kind(item)
         if kind in KINDS:
             item.add_marker(kind)
-        if kind in ALONE:       # one worker does them, one after the other
-            item.add_marker(pytest.mark.xdist_group(kind))
+        if kind in ALONE or item.path.name in TIMED:
+            item.add_marker("alone")
         elif kind == "faults":
             item.add_marker(pytest.mark.xdist_group(item.path.name))
         if kind == "cluster" and item.get_closest_marker("slow"):
             item.add_marker("long")     # left out unless asked for: bin/test -m long
-    items.sort(key=lambda item: _kind(item) not in ALONE)   # the longest first
 
 
 def pytest_runtest_setup(item):
     kind = _kind(item)
     if kind in NEED_ROOT and os.geteuid() != 0:
         lacking("%s tests need root" % kind)
-    alone = not hasattr(item.config, "workerinput")     # else another worker may do it
-    if kind == "cluster" and alone and any(_kind(one) == "vm" for one in item.session.items):
+    if kind == "cluster" and any(_kind(other) == "vm" for other in item.session.items):
         from tests.vm import ahead, lab
         ahead.begin(lab.seconds())
 

@@ -20,11 +20,12 @@ from tests.lab.state import ip, place
 from .hosts import PROGRAM
 
 CHECKOUT = pathlib.Path(PROGRAM).parents[1]
-SOURCES = sorted([CHECKOUT / "bin" / "IPaddr2", CHECKOUT / "bin" / "announce",
+SOURCES = sorted([CHECKOUT / "bin" / "IPaddr2", CHECKOUT / "bin" / "vipctl",
                   *(CHECKOUT / "ipaddr2_py").rglob("*.py")])
 VIP, VIP6 = "192.0.2.50", "2001:db8::50"
 #: Ways to start a program, and who may.
-DOORWAYS = [CHECKOUT / "ipaddr2_py" / name for name in ("commands.py", "changes/__init__.py")]
+DOORWAYS = [CHECKOUT / "ipaddr2_py" / name for name in (
+    "commands.py", "changes/__init__.py", "hand/look.py")]
 DOORS = {"posix_spawn", "fork", "execve", "Command"}
 SHELLS = {"system", "popen", "popen2", "popen3", "popen4", "getoutput", "getstatusoutput",
           "spawnl", "spawnle", "spawnlp", "spawnlpe", "spawnv", "spawnve", "spawnvp", "spawnvpe",
