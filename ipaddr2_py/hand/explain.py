@@ -28,12 +28,13 @@ def plan(action) -> dict:
     vip = vips.ip_init(action, params.read(ENV))
     found = {"rc": 0, "reason": "", "nic": vip.nic, "prefix": vip.prefix, "label": vip.label,
              "broadcast": vips.broadcast(vip), "given": bool(vip.params["broadcast"]),
-             "sender": "", "announcement": "", "share": None}
+             "sender": "", "sender_why": "", "announcement": "", "share": None}
     if not vip.nic.startswith("lo"):
         burst = sender.start_burst(vip)
         if vip.bucket:
             burst.mac = vips.sharing().planned(vip, found["broadcast"])[1]
         found["sender"] = burst.program or burst.nothing
+        found["sender_why"] = why_sender(vip, burst)
         if not burst.nothing:
             found["announcement"] = commands.quoted(burst.argv())
     if vip.bucket:
@@ -45,6 +46,22 @@ def plan(action) -> dict:
             "held": sorted(held.buckets) if held else [],
             "complete": bool(held and held.complete)}
     return found
+
+
+def why_sender(vip, burst) -> str:
+    """Why a Burst has its sender."""
+    if burst.nothing:
+        return ""
+    if burst.substitute:
+        asked = vip.params["arp_sender"] or ("send_ua" if vip.family == "inet6" else "send_arp")
+        return f"{asked} is not installed"
+    if vip.bucket and vip.family == "inet6":
+        return "it alone knows the shared hardware address"
+    if vip.params["arp_sender"] and (vip.family == "inet" or burst.program == "builtin"):
+        return "arp_sender asks for it"
+    if burst.program == "ipoibarping":
+        return f"{vip.nic} is InfiniBand"
+    return f"it is the default for {'IPv4' if vip.family == 'inet' else 'IPv6'}"
 
 
 # --- in sentences ----------------------------------------------------------------------------
@@ -70,7 +87,8 @@ def sentences(found) -> list:
     if not belongs["rc"]:
         said.append(broadcast_said(belongs, found["address"]))
         if belongs["announcement"]:
-            said.append(f"The neighbours are told by {belongs['sender']}.")
+            said.append(f"The neighbours are told by {belongs['sender']}, for "
+                        f"{belongs['sender_why']}.")
         elif belongs["sender"]:
             said.append(f"{belongs['sender'][:1].upper()}{belongs['sender'][1:]}.")
     return [one for one in said if one]

@@ -226,6 +226,17 @@ def test_explain_says_where_it_is_and_what_a_stop_would_do(pair, agent, vipctl):
     assert "It is not on this node" in vipctl("explain", VIP)[1]
 
 
+@pytest.mark.parametrize("given, why", [
+    ([], "send_arp, for it is the default for IPv4"),
+    (["arp_sender=builtin"], "builtin, for arp_sender asks for it"),
+    (["HA_BIN=/nonexistent"], "builtin, for send_arp is not installed")])
+def test_explain_says_why_this_sender(pair, vipctl, given, why):
+    env = dict(word.split("=") for word in given if word.isupper() or word.startswith("HA_"))
+    words = [word for word in given if not word.startswith("HA_")]
+    out = vipctl("explain", "ip=" + VIP, *words, **env)[1]
+    assert "told by " + why in " ".join(out.split())
+
+
 def test_explain_a_shared_address(pair, agent, vipctl):
     given = CASES["shared"]
     words = ["%s=%s" % one for one in given.items()]
