@@ -3,8 +3,8 @@
 
 A checkout runs as it is. A built package holds more: the templates, the rendered metadata and the
 programs of bin/, so that the agent finds the package around it through any symbolic link; vipctl
-once more, the manual pages and the completion, as data files, for PATH, man and bash. No program may be a `script`: pip
-writes those a shebang without the options -IS, which the agent needs.
+once more, the manual pages and the completion, as data files, for PATH, man and bash. No program
+may be a `script`: pip writes those a shebang without the options -IS, which the agent needs.
 """
 
 import os

@@ -174,7 +174,8 @@ def ip_query(words):
 
 
 def was_interrupted(result) -> bool:
-    """Whether `ip` says that its list may lack something: the kernel's changed while it read."""
+    """Whether `ip` says that its list may lack something: the kernel's changed while it read
+    (NLM_F_DUMP_INTR; iproute2 since 4.10, lib/libnetlink.c)."""
     return "Dump was interrupted" in result.err
 
 
@@ -202,7 +203,8 @@ def parse_addresses(text: str) -> list:
     """
     addresses = []
     for line in text.split("\n"):
-        # A name may hold a backslash, which parts the lines of an entry as well.
+        # With -o iproute2 (ip/ipaddress.c) has a backslash where a line of an entry would end; a
+        # name may hold one as well (Linux, dev_valid_name()).
         head, _, tail = line.rpartition("\\ ")
         words = split(head if tail.lstrip().startswith("valid_lft") else line)
         if not words and not line:

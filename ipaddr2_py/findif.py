@@ -17,7 +17,8 @@ BITS = {"inet": 32, "inet6": 128}
 DISGUISED = {"inet": 1, "inet6": 3}
 #: How `ip -d link show` calls an interface that carries another one's frames.
 PORT_KINDS = ("bridge_slave", "bond_slave", "team_slave")
-#: Words of `ip route list` that a value follows, as far as they come before those asked for.
+#: Words of `ip route list` that one value follows. Others that iproute2 6.1 knows (mtu, rtt ...;
+#: ip/iproute.c, print_route()) come behind dev, src and metric, and need not be known.
 ROUTE_KEYWORDS = ("dev", "via", "proto", "scope", "src", "metric", "table", "tos", "nhid", "weight",
                   "from", "encap", "expires")
 

@@ -102,8 +102,9 @@ def garp_frame(mac: bytes, ip: str, reply: bool = False, source=None) -> bytes:
     family, address = parse_address(ip)
     if family != _socket.AF_INET:
         raise PacketError(f"{ip!r} is not an IPv4 address: only those go into ARP")
-    # Linux takes a reply for gratuitous, and overrides an entry younger than its locktime,
-    # only where the target hardware address repeats the sender's (RFC 826 leaves it open).
+    # Linux (arp_is_garp() of net/ipv4/arp.c, since 4.12) takes a reply for gratuitous, and
+    # overrides an entry younger than its locktime, only where the target hardware address repeats
+    # the sender's (RFC 826 leaves it open).
     target_mac = mac if reply else b"\0" * 6
     addresses = pack("!6s4s6s4s", mac, address, target_mac, address)
     operation = ARP_REPLY if reply else ARP_REQUEST

@@ -156,7 +156,8 @@ def build_arp_sender_cmd(vip, program: str, count: str, mac: str = "") -> list:
     if program == "ipoibarping":
         return [path, "-q", "-c", count, "-U", "-I", vip.nic, vip.ip]
     mode = {"reply": ["-A"], "request": ["-U"], "both": []}[builtin_mode(vip)]
-    return [builtin_path(), "announce", "-c", str(number(count)), "-i", str(number(values["arp_interval"])),
+    return [builtin_path(), "announce", "-c", str(number(count)),
+            "-i", str(number(values["arp_interval"])),
             *mode, *(["--mac", mac] if mac else []), vip.nic, vip.ip]
 
 

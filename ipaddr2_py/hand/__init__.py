@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""vipctl, for an administrator's hand: it shows what the agent would see and do, with the agent's own
-functions, and decides nothing by itself."""
+"""vipctl, for an administrator's hand: it shows what the agent would see and do, with the agent's
+own functions, and decides nothing by itself."""
 
 
 class HandError(Exception):

@@ -255,5 +255,3 @@ def text(lines) -> str:
 def status(lines) -> int:
     """The exit status: 1 where something is wrong."""
     return 1 if any(line["verdict"] == WRONG for line in lines) else 0
-
-

@@ -2,10 +2,10 @@
 """The cluster's configuration: every IPaddr2 resource, with the parameters and meta attributes that
 Pacemaker hands to the agent.
 
-Read from the CIB (cibadmin), or from a file: a saved CIB, or the folder or archive of `crm report` or
-`sosreport`, in which the first cib.xml is taken.  Templates, groups, clones, bundles and sets of
-attributes by reference are followed; a set with a rule counts where the rule holds on this node as far
-as that can be told (see rule_holds()).
+Read from the CIB (cibadmin), or from a file: a saved CIB, or the folder or archive of `crm report`
+or `sosreport`, in which the first cib.xml is taken.  Templates, groups, clones, bundles and sets of
+attributes by reference are followed; a set with a rule counts where the rule holds on this node as
+far as that can be told (see rule_holds()).
 """
 
 import os

@@ -152,7 +152,8 @@ def text(found) -> str:
     parts += ["", terminal.paint("head", "The note of start")]
     parts.append("  none" if not note else
                  f"  interface {note['index']} ({note['name']}), prefix length {note['prefix']}"
-                 + (f", shared by {note['shared']} with MAC {note['mac']}" if note["shared"] else ""))
+                 + (f", shared by {note['shared']} with MAC "
+                    f"{note['mac']}" if note["shared"] else ""))
     if found["belongs"].get("announcement"):
         parts += ["", terminal.paint("head", "The announcement"),
                   "  " + found["belongs"]["announcement"]]

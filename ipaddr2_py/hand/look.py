@@ -24,8 +24,8 @@ NAMES = "/var/run/netns"
 
 
 def agent_path() -> str:
-    """The path of the agent: inside of an installed package, in bin/ of a checkout, or in the folder
-    of the provider whose library this package is in."""
+    """The path of the agent: inside of an installed package, in bin/ of a checkout, or in the
+    folder of the provider whose library this package is in."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     home, provider = os.path.split(os.path.dirname(package))
     for path in (package + "/IPaddr2", os.path.dirname(package) + "/bin/IPaddr2",

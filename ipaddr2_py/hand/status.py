@@ -83,7 +83,8 @@ def text(found) -> str:
         lines.append([("bad", "!") if one["problems"] else " ", one["resource"],
                       f"{one['address']}{prefix}", one["interface"] or "-",
                       ",".join(one["nodes"]) or "-", here, one["link"] or "-", " ".join(more)])
-    shown = [terminal.table(["", "RESOURCE", "ADDRESS", "NIC", "NODE", "HERE", "LINK", ""], lines, 3)]
+    head = ["", "RESOURCE", "ADDRESS", "NIC", "NODE", "HERE", "LINK", ""]
+    shown = [terminal.table(head, lines, 3)]
     for one in found:
         for problem in one["problems"]:
             shown.append(terminal.paint("bad", terminal.wrapped(f"! {one['resource']}: {problem}")))

@@ -26,9 +26,11 @@ ACTIONS = ("monitor", "start", "stop", "validate-all")
 RESOURCE = "RESOURCE|name=value..."
 
 VERBS = (
-    Verb("status", "[RESOURCE|ADDRESS]...", "each address: where the cluster and the kernel have it",
+    Verb("status", "[RESOURCE|ADDRESS]...", "each address: where the cluster and the kernel have "
+         "it",
          "A row for each IPaddr2 resource of the cluster, of whichever provider: its address, "
-         "interface, the node where the cluster has it, whether it is here, the link, flags, label, "
+         "interface, the node where the cluster has it, whether it is here, the link, flags, "
+         "label, "
          "buckets, and whether it is still being announced. A row is marked with ! where cluster "
          "and kernel disagree; then the exit status is 1."),
     Verb("explain", RESOURCE, "where it belongs, why, what is there, what would be done",

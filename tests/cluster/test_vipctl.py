@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""vipctl in a cluster of two nodes: what it tells of the cluster and of the kernel, side by side."""
+"""vipctl in a cluster of two nodes: what it tells of the cluster and of the kernel, side by
+side."""
 import json
 
 import pytest

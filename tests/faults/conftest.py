@@ -27,7 +27,8 @@ def hosts(need, request, tmp_path_factory):
     numbers = itertools.count()
 
     def make():
-        return Host(joined(lambda: make_namespace(request.addfinalizer)), folder_of(base, next(numbers)))
+        pair = joined(lambda: make_namespace(request.addfinalizer))
+        return Host(pair, folder_of(base, next(numbers)))
 
     return Hosts(make)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Network namespaces: made at random names, entered, joined by a wire, removed with what runs there.
+"""Network namespaces: made at random names, entered, joined by a wire, removed with what runs
+there.
 """
 
 import contextlib

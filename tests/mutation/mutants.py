@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes mutants of a module: one small change each, in one function, as code to be put in its place.
+"""Makes mutants of a module: one small change each, in one function, as code to be put in its
+place.
 
-What is changed: comparisons, `and` and `or`, conditions, arithmetic, True and False, values that are
-returned, and statements that are left out.  What is only logged stays as it is.
+What is changed: comparisons, `and` and `or`, conditions, arithmetic, True and False, values that
+are returned, and statements that are left out.  What is only logged stays as it is.
 """
 
 import ast

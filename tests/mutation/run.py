@@ -138,6 +138,7 @@ def results(made, jobs):
     """[(Mutant, killed, survived or not called)]."""
     session = Session(made, jobs)
     pytest.main(["tests/unit", "-m", "not slow", "-p", "no:cacheprovider", "-p",
-                 "no:terminal", "-o", "addopts=--strict-markers", "--deselect", "tests/unit/test_house.py",
+                 "no:terminal", "-o", "addopts=--strict-markers",
+                 "--deselect", "tests/unit/test_house.py",
                  "--deselect", "tests/unit/test_readme.py"], plugins=[session])
     return session.results

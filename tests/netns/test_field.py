@@ -156,7 +156,8 @@ def test_3_blanks_around_any_value(base4, agent, name, value):
     ("iflabel", " web ", lambda found: found["label"] == "e0:web"),
     ("nic", " e0:web ", lambda found: found["label"] == "e0:web"),
     ("broadcast", " - ", lambda found: found["broadcast"] == "192.0.2.0"),
-    ("metric", " 77\n", lambda found: found["metric"] == 77)], ids=lambda value: value.strip() if isinstance(value, str) else "")
+    ("metric", " 77\n", lambda found: found["metric"] == 77)],
+    ids=lambda value: value.strip() if isinstance(value, str) else "")
 def test_3_the_value_counts_without_blanks(base4, agent, name, value, check):
     """What is inside the white space is what counts."""
     follow(agent, "start 0", ip=VIP, **{name: value})

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The packages as bin/package builds them: what is in them, twice the same, and in a root of Debian."""
+"""The packages as bin/package builds them: what is in them, twice the same, and in a root of
+Debian."""
 
 import os
 import pathlib
@@ -128,8 +129,7 @@ def root(tmp_path_factory, built):
 
 
 AGENT = AGENTS + "/heartbeat/IPaddr2"
-IS_OURS = "readlink %s | grep -q ipaddr2py\n%s meta-data | grep -q 'name=\"IPaddr2\"'\n" % (AGENT,
-                                                                                       AGENT)
+IS_OURS = f"readlink {AGENT} | grep -q ipaddr2py\n{AGENT} meta-data | grep -q 'name=.IPaddr2'\n"
 IS_THE_SHELLS = "test ! -L %s\nhead -1 %s | grep -q /bin/sh\n" % (AGENT, AGENT)
 
 
@@ -165,7 +165,8 @@ def test_an_installation_that_fails_gives_the_place_back(root):
 
 
 def test_the_scriptlets_of_the_rpms(root, built):
-    """By Debian's rpm, which has no resource-agents of its own: the place is taken and given back."""
+    """By Debian's rpm, which has no resource-agents of its own: the place is taken and given
+    back."""
     folder = root.folder
     root("apt-get -qq -y purge ipaddr2-py-heartbeat ipaddr2-py || true\n")
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""vipctl's dry run of each start and stop of the scenarios: it shows the commands of the real action
-that comes right after it, in order, and changes nothing."""
+"""vipctl's dry run of each start and stop of the scenarios: it shows the commands of the real
+action that comes right after it, in order, and changes nothing."""
 import multiprocessing
 import os
 import shlex

@@ -217,7 +217,8 @@ def _sysctl(path, value):
 
 CHANGES = {"reply": _reply, "stay": _stay, "remove": _remove, "put": _put, "victim": _victim,
            "dwell": _dwell, "sysctl": _sysctl, "drop": lambda name: os.unlink(RSCTMP + "/" + name)}
-VERBS = {"rehearse": rehearse, "lay_out": lay_out, "act": act, "look": look, "change": change, "sysctls": set_sysctls}
+VERBS = {"rehearse": rehearse, "lay_out": lay_out, "act": act, "look": look,
+         "change": change, "sysctls": set_sysctls}
 
 
 def _wait_for(process, milliseconds):

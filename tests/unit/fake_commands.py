@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""FakeCommands of the doors in commands.py, by way of subprocess.Popen, which pytest-subprocess fakes.
+"""FakeCommands of the doors in commands.py, by way of subprocess.Popen, which pytest-subprocess
+fakes.
 
 test_commands.py holds them against the real ones.
 """

@@ -350,7 +350,8 @@ def test_derived_settings_stay_as_they_were_found(shared):
     found = Share("eth0", "01:00:5e:00:00:01", PORTS, 3, 5)
     share = clusterip_share.configured_share(shared(), found)
     assert (share.mac, share.seed) == ("01:00:5e:00:00:01", 5)
-    share = clusterip_share.configured_share(shared(mac="01-00-5e-00-00-02", clusterip_hash_seed="7"), found)
+    vip = shared(mac="01-00-5e-00-00-02", clusterip_hash_seed="7")
+    share = clusterip_share.configured_share(vip, found)
     assert (share.mac, share.seed) == ("01:00:5e:00:00:02", 7)
     share = clusterip_share.configured_share(shared())
     assert (share.mac, share.seed) == (MAC4, SEED4)
@@ -568,8 +569,8 @@ def test_nft_that_refuses(fp, shared, joined, capfd):
     programs(fp, "nft")
     vip = shared(clusterip_hash="sourceip")
     listed(fp)
-    fp.run(["nft", "; ".join(clusterip_nft.table_script(vip, clusterip_share.configured_share(vip), {1}))],
-           rc=1)
+    share = clusterip_share.configured_share(vip)
+    fp.run(["nft", "; ".join(clusterip_nft.table_script(vip, share, {1}))], rc=1)
     with pytest.raises(ocf.OcfExit) as leaving:
         take("nft", vip)
     assert leaving.value.rc == 1

@@ -239,7 +239,8 @@ def test_a_lock_ends_with_its_holder(tmp_path):
         [sys.executable, "-c", "import sys, subprocess\nfrom ipaddr2_py import commands\n"
          "from ipaddr2_py.changes import files\n"
          "commands.load_environment({'PATH': '/usr/bin:/bin'})\n"
-         "with files.ocf_take_lock(sys.argv[1]):\n    started = commands.query_start(['sleep', '60'])\n"
+         "with files.ocf_take_lock(sys.argv[1]):\n"
+         "    started = commands.query_start(['sleep', '60'])\n"
          "    print(started.pid, flush=True)\n    sys.stdin.read()", str(path)],
         cwd=pathlib.Path(files.__file__).parents[2],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -12,7 +12,8 @@ import pytest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = CHECKOUT / "ipaddr2_py"
-FILES = {str(path.relative_to(PACKAGE).with_suffix("")): path for path in sorted(PACKAGE.rglob("*.py"))}
+FILES = {str(path.relative_to(PACKAGE).with_suffix("")): path
+         for path in sorted(PACKAGE.rglob("*.py"))}
 MODULES = {name.replace("/__init__", ""): path for name, path in FILES.items()
            if name != "__init__"}
 HOT = {name for name in MODULES if "/" not in name and MODULES[name].name != "__init__.py"}

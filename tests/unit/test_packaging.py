@@ -190,7 +190,8 @@ def test_checkout_in_a_provider_folder(sources, ocf_root, how):
     if how == "--copy":
         assert agent.read_text().startswith("#!%s -IS\n" % sys.executable)
         assert (ocf_root / "lib/mine/ipaddr2_py/IPaddr2.xml").is_file()
-        assert "--force" in run(ocf_root / "lib/mine/ipaddr2_py/bin/vipctl", "announce", "--help").stdout
+        vipctl = ocf_root / "lib/mine/ipaddr2_py/bin/vipctl"
+        assert "--force" in run(vipctl, "announce", "--help").stdout
     run(*command, "remove", "--provider", "mine", env=env)
     assert not agent.exists()
 

@@ -165,7 +165,8 @@ def test_parse_mac(text):
     assert addresses.mac_text(MAC) == "02:00:5e:10:00:01"
 
 
-@pytest.mark.parametrize("text", ["", "02:00:5e:10:00", "02:00:5e:10:00:01:02", "02005e100001", "zz" * 6,
+@pytest.mark.parametrize("text", ["", "02:00:5e:10:00", "02:00:5e:10:00:01:02", "02005e100001",
+                                  "zz" * 6,
                                   "2:00:5e:10:00:01", "02:00:5e:10:00:0\u0661"])
 def test_what_is_no_mac(text):
     with pytest.raises(packets.PacketError, match="Ethernet address"):
