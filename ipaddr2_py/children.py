@@ -45,6 +45,8 @@ class Run:
     | tries | how often a program that cannot be started now may be tried again |
     | patience | seconds that this run may still wait for those that read what it says |
     | sh_fails | whether sh could not start a program |
+    | blocked | whether signals_blocked() lasts |
+    | pending | the signal that came meanwhile, 0 without |
     """
 
     def __init__(self):
@@ -69,6 +71,8 @@ class Run:
         self.tries = TRIES
         self.patience = PATIENCE
         self.sh_fails = False
+        self.blocked = False
+        self.pending = 0
 
     def leave_to_parent(self):
         """In a forked child: neither wait for, nor kill, nor lock what is its parent's."""
@@ -111,13 +115,23 @@ class Terminated(BaseException):
 
 
 class signals_blocked:
-    """`with signals_blocked():` a signal that ends the agent waits: no child goes unnoted."""
+    """`with signals_blocked():` a signal that ends the agent waits: no child goes unnoted.
+
+    Blocked is the main thread alone: one of sh's may get the signal, and Python then calls the
+    handler in the main thread all the same.  It raises nothing in here, but at the end.
+    """
 
     def __enter__(self):
+        RUN.blocked = True
         _signal.pthread_sigmask(_signal.SIG_BLOCK, ENDING)
 
     def __exit__(self, *_problem):
+        RUN.blocked = False
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, ENDING)
+        if RUN.pending:
+            number, RUN.pending = RUN.pending, 0
+            kill_children()
+            raise Terminated(number)
 
 
 def signals_by_default():
@@ -146,11 +160,14 @@ def become_child():
 def handle_termination() -> None:
     """Let SIGTERM and SIGINT end the agent by way of Terminated, and its children with it."""
     def terminated(number, _frame):
+        if RUN.blocked:
+            RUN.pending = number
+            return
         kill_children()
         raise Terminated(number)
 
     def again(_number, _frame):
-        raise Terminated(ENDING[0])
+        terminated(ENDING[0], None)
 
     def unraisable(told):
         # It came in a callback of Python's own, which swallows it: it is raised again a little

@@ -131,3 +131,49 @@ result = changes.run(["echo", "x"])
 print(os.getpid() == agent, result.rc)
 """)[0]
     assert text == "True 143\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_another_thread_gets_waits_as_well(number):
+    """While the main thread blocks it, as it starts a program: a thread of sh's may have it
+    unblocked, and the handler is called in the main thread."""
+    text = told("""
+children.handle_termination()
+steps = []
+try:
+    with children.signals_blocked():
+        signal.getsignal(%d)(%d, None)
+        steps.append("inside")
+    steps.append("behind")
+except children.Terminated as problem:
+    steps.append(problem.number)
+print(steps, children.RUN.pending)
+""" % (number, number))[0]
+    assert text == "['inside', %d] 0\n" % number
+
+
+def test_a_program_whose_start_was_interrupted_ends_with_the_agent():
+    """By a real signal, to a thread that does not block it."""
+    text = told("""
+import threading, time
+children.handle_termination()
+threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+real = commands._spawn
+def spawn(*words):
+    pid = real(*words)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)
+    return pid
+commands._spawn = spawn
+begin = time.monotonic()
+try:
+    commands.query(["sleep", "60"])
+except children.Terminated:
+    pass
+time.sleep(0.1)
+left = open("/proc/self/task/%d/children" % os.getpid()).read().split()
+states = [open("/proc/%s/stat" % pid).read().split()[2] for pid in left]
+print(set(states) - {"Z"}, time.monotonic() - begin < 10, flush=True)
+os._exit(0)
+""")[0]
+    assert text == "set() True\n"
