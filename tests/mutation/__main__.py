@@ -1,138 +1,128 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What do the unit tests see?  Mutants of the package, and how many of them are killed.
+"""What do the unit tests see?  Mutants of the package are made, and those killed are counted.
 
-    python3 -m tests.mutation                       all modules; takes a while
-    python3 -m tests.mutation vip actions.stop      these
-    python3 -m tests.mutation --sample 300          300 of all mutants, picked at random (--seed)
-    python3 -m tests.mutation --list vip            the mutants, and nothing is run
+    python3 -m tests.mutation                       all modules, which takes hours
+    python3 -m tests.mutation vip actions           these; a folder stands for all that is in it
+    python3 -m tests.mutation --sample 300 --seed 2 300 of them, picked at random
+    python3 -m tests.mutation --only ip_stop        those whose place or change has this text
+    python3 -m tests.mutation --list vip            they are listed, and nothing is run
 
-Each mutant is one small change in one function.  The quick unit tests that call the function run on
-it until one fails: then it is killed.  Those that survive are printed; those that cannot matter are
-in equivalents.txt, each with a reason.  Exit status: 0 where 95 % of the others are killed, else 1.
-
-A mutant may do anything, so all happens in namespaces of its own (unshare(1)): no process, network
-or mount of the host is within its reach.
+Each mutant is one small change.  The quick unit tests of its module run on it, then all the quick
+unit tests, until one fails, which kills it.  Those that survive are printed.  Those that cannot
+matter are in equivalents.txt, each with a reason.  The exit status is 0 where 95 % of the others
+are killed, else 1.
 """
 
 import argparse
 import collections
-import importlib
 import os
 import pathlib
 import random
-import subprocess
 import sys
-import tempfile
 
 from . import mutants, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGE = HERE.parents[1] / "ipaddr2_py"
-INSIDE = "IPADDR2_MUTATION"     # set where the namespaces have been made
 WANTED = 95.0                   # percent
-#: Programs for an administrator's hand and for installing: slow tests look after them.
+#: Programs for an administrator's hand and for installing, which slow tests look after.
 LEFT_OUT = ("provider", "hand", "changes.sh_import")
 
 
 def arguments(argv):
-    """The parsed command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(prog="python3 -m tests.mutation",
                                      description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as vip or actions.stop")
-    parser.add_argument("--sample", type=int, metavar="N", help="take N mutants at random")
-    parser.add_argument("--seed", type=int, default=1, help="of the sample (1)")
     parser.add_argument("--list", action="store_true", help="list the mutants and run nothing")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="at once (all CPUs)")
+    parser.add_argument("--only", metavar="TEXT", default="",
+                        help="take those that have this text in what --list prints")
+    parser.add_argument("--sample", type=int, metavar="N", help="take N mutants at random")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the sample (1)")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at once (2)")
     return parser.parse_args(argv)
 
 
 def modules():
-    """Name -> file of each module that is mutated."""
+    """Return name -> file of each module that can be mutated."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).replace(".__init__", "")
-        if name != "__init__" and not name.startswith(LEFT_OUT):
+        if name != "__init__":
             found[name] = path
     return found
 
 
+def chosen(asked):
+    """Return name -> file of the modules asked for, or of all but LEFT_OUT."""
+    found = modules()
+    unknown = [one for one in asked if not any((name + ".").startswith(one + ".")
+                                               for name in found)]
+    if unknown:
+        raise SystemExit(f"no module {', '.join(unknown)}; there are: {', '.join(found)}")
+    return {name: path for name, path in found.items()
+            if any((name + ".").startswith(one + ".") for one in asked)
+            or not asked and not name.startswith(LEFT_OUT)}
+
+
 def equivalents():
-    """Mutant.key() -> why it cannot matter."""
+    """Return Mutant.key() -> why it cannot matter."""
     found = {}
     for line in (HERE / "equivalents.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
-            key, _, reason = line.partition("  # ")
+            key, _, reason = line.rpartition("  # ")
+            if not key or not reason:
+                raise SystemExit(f"equivalents.txt: no reason: {line}")
             found[key] = reason
     return found
 
 
-def in_namespaces(argv):
-    """Run this program once more in namespaces of its own; its exit status."""
-    options = ["--pid", "--fork", "--kill-child", "--mount-proc", "--net", "--mount", "--ipc"]
-    if os.geteuid():
-        options.insert(0, "--map-root-user")
-    with tempfile.TemporaryDirectory() as folder:
-        return subprocess.call(
-            ["unshare", *options, "sh", "-c", 'ip link set lo up; exec "$@"', "sh",
-             sys.executable, "-m", "tests.mutation", *argv],
-            env=dict(os.environ, **{INSIDE: "1", "TMPDIR": folder}), cwd=HERE.parents[1])
-
-
-def report(results, known):
-    """Print the survivors and the score of each module; whether the whole is good enough."""
-    scores = collections.defaultdict(collections.Counter)
-    for mutant, outcome in results:
-        if outcome == "survived" and mutant.key() in known:
-            outcome = "equivalent"
-        scores[mutant.module][outcome] += 1
-        if outcome in ("survived", "not called"):
-            print(f"{outcome}: ipaddr2_py/{mutant.module.replace('.', '/')}:{mutant.line} "
-                  f"{mutant.key()}")
-    total = collections.Counter()
-    print(f"\n{'module':<24}{'killed':>8}{'survived':>10}{'equivalent':>12}{'score':>8}")
-    for module, counts in sorted(scores.items()):
-        total.update(counts)
-        print_line(module, counts)
-    print_line("all", total)
-    return percent(total) >= WANTED
+def shown(mutant, paths):
+    """Return the place and the change of a mutant in one line."""
+    return f"{paths[mutant.module].relative_to(PACKAGE.parent)}:{mutant.line} {mutant.key()}"
 
 
 def percent(counts):
-    """The killed among those that matter."""
-    missed = counts["survived"] + counts["not called"]
-    return 100 * counts["killed"] / max(1, counts["killed"] + missed)
+    """Return the killed among those that matter, in percent."""
+    matter = counts["killed"] + counts["survived"]
+    return 100 * counts["killed"] / matter if matter else 100.0
 
 
-def print_line(name, counts):
-    """A line of the table."""
-    print(f"{name:<24}{counts['killed']:>8}{counts['survived'] + counts['not called']:>10}"
-          f"{counts['equivalent']:>12}{percent(counts):>7.1f}%")
+def print_table(scores):
+    """Print the score of each module and of all; return that of all."""
+    print(f"\n{'module':<24}{'killed':>8}{'survived':>10}{'equivalent':>12}{'score':>8}")
+    total = sum(scores.values(), collections.Counter())
+    for name, counts in [*sorted(scores.items()), ("all", total)]:
+        print(f"{name:<24}{counts['killed']:>8}{counts['survived']:>10}"
+              f"{counts['equivalent']:>12}{percent(counts):>7.1f}%")
+    return percent(total)
 
 
 def main(argv):
-    """Make mutants, run tests on them, print; an exit status."""
+    """Make mutants, run tests on them, print what became of them; return an exit status."""
     options = arguments(argv)
-    known = modules()
-    unknown = set(options.modules) - set(known)
-    if unknown:
-        print(f"no module {', '.join(sorted(unknown))}; there are: {', '.join(known)}",
-              file=sys.stderr)
-        return 2
-    if not options.list and INSIDE not in os.environ:
-        return in_namespaces(argv)
-    made = [mutant for name in options.modules or known
-            for mutant in mutants.of_module(name, known[name])]
+    paths = chosen(options.modules)
+    made = [mutant for name, path in paths.items() for mutant in mutants.of_module(name, path)
+            if options.only in shown(mutant, paths)]
     if options.sample and options.sample < len(made):
         made = random.Random(options.seed).sample(made, options.sample)
     if options.list:
         for mutant in made:
-            print(f"{mutant.line}: {mutant.key()}")
+            print(shown(mutant, paths))
         return 0
-    for name in known:
-        importlib.import_module("ipaddr2_py." + name)
     print(f"{len(made)} mutants", flush=True)
-    return 0 if report(run.results(made, options.jobs), equivalents()) else 1
+    scores = collections.defaultdict(collections.Counter)
+    try:
+        for mutant, outcome in run.results(made, equivalents(), options.jobs):
+            scores[mutant.module][outcome] += 1
+            if outcome == "survived":
+                print(f"survived: {shown(mutant, paths)}", flush=True)
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0 if print_table(scores) >= WANTED else 1
 
 
 if __name__ == "__main__":
+    os.chdir(PACKAGE.parent)
     sys.exit(main(sys.argv[1:]))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes mutants of a module: one small change each, in one function, as code to be put in its
-place.
+"""Makes the mutants of a module, which are texts of it with one small change each.
 
-What is changed: comparisons, `and` and `or`, conditions, arithmetic, True and False, values that
-are returned, and statements that are left out.  What is only logged stays as it is.
+Changed are comparisons, `and` and `or`, conditions, arithmetic, whole numbers (by one), True and
+False, texts (emptied) and returned values; statements are left out.  Docstrings, annotations and
+what is only logged or said stay as they are.
 """
 
 import ast
@@ -13,138 +13,130 @@ COMPARISONS = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: a
                ast.Is: ast.IsNot, ast.IsNot: ast.Is}
 ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.LShift: ast.RShift,
               ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd}
-#: What these are told is for people alone.
-LOGGING = {"ocf_log", "ocf_exit_reason", "exit_configured", "refuse", "_refuse", "trace", "say",
-           "write_trace", "Unreadable", "FindifError", "PacketError", "NothingToTell", "OSError",
-           "TimeoutError", "ProviderError"}
+#: Calls of these only log: neither they nor what they are given is changed.
+LOGS = {"ocf_log", "trace", "write_trace"}
+#: What these are given is said to people; that they are called matters.
+MESSAGES = {"ocf_exit_reason", "exit_configured", "refuse", "_refuse", "say", "Unreadable",
+            "FindifError", "PacketError", "NothingToTell", "OSError", "TimeoutError",
+            "ProviderError", "HandError"}
+STATEMENTS = (ast.Expr, ast.Raise, ast.Continue, ast.Break, ast.AugAssign, ast.Delete)
 
 
 class Mutant:
-    """One change: module, function (Class.method or name), line, what (text), and code, the code
-    object of the changed function."""
+    """One change: the module's name, the function (Class.method, or "module"), the line, what is
+    changed in words, and the whole text of the changed module."""
 
-    def __init__(self, module, function, line, what, code):
+    def __init__(self, module, function, line, what, text):
         self.module = module
         self.function = function
         self.line = line
         self.what = what
-        self.code = code
+        self.text = text
 
     def key(self):
-        """What equivalents.txt names it by: without a line, which changes."""
+        """Return what equivalents.txt names it by, without the line, which moves."""
         return f"{self.module} {self.function}: {self.what}"
 
 
-class Swap:
-    """An attribute of a node, or an entry of a list, that gets another value for a while."""
-
-    def __init__(self, owner, place, new, node):
-        self.owner = owner
-        self.place = place
-        self.new = new
-        self.node = node        # what is shown before and after
-        self.old = owner[place] if isinstance(owner, list) else getattr(owner, place)
-
-    def put(self, value):
-        """Set the value."""
-        if isinstance(self.owner, list):
-            self.owner[self.place] = value
-        else:
-            setattr(self.owner, self.place, value)
-
-
-def functions(tree):
-    """(name, node) of each function and method of a module."""
-    for node in tree.body:
-        inside = [("", node)] if isinstance(node, ast.FunctionDef) else \
-            [(node.name + ".", one) for one in node.body] if isinstance(node, ast.ClassDef) else []
-        for prefix, one in inside:
-            if isinstance(one, ast.FunctionDef):
-                yield prefix + one.name, one
-
-
 def of_module(name, path):
-    """The Mutants of a module, given its name and its file."""
-    tree = ast.parse(path.read_text("utf-8"), str(path))
-    for function, node in functions(tree):
-        for swap in swaps(node):
-            before = shown(swap.node)
-            swap.put(swap.new)
-            after = "(left out)" if isinstance(swap.new, ast.Pass) else shown(swap.node)
-            try:
-                code = compile(ast.fix_missing_locations(tree), str(path), "exec")
-            except (SyntaxError, ValueError, TypeError):
-                continue
-            finally:
-                swap.put(swap.old)
-            yield Mutant(name, function, swap.node.lineno, f"{before} -> {after}",
-                         inner_code(code, function))
+    """Yield the Mutants of a module, given its name and its file."""
+    source = path.read_text("utf-8")
+    seen = set()
+    for function, node, replacement in changes(ast.parse(source), "module"):
+        before = " ".join(ast.unparse(getattr(node, "test", node)).split())
+        after = " ".join(ast.unparse(getattr(replacement, "test", replacement)).split())
+        text = replaced(source, node, replacement)
+        if text in seen or text == source:
+            continue
+        seen.add(text)
+        try:
+            compile(text, str(path), "exec")
+        except SyntaxError:
+            continue
+        what = "(left out)" if isinstance(replacement, ast.Pass) else after
+        yield Mutant(name, function, node.lineno, f"{before} -> {what}", text)
 
 
-def inner_code(code, function):
-    """The code object of a function in that of its module."""
-    for name in function.split("."):
-        code = next(one for one in code.co_consts if getattr(one, "co_name", "") == name)
-    return code
-
-
-def shown(node):
-    """A statement or expression in one line; of a block its condition."""
-    node = getattr(node, "test", node)
-    return " ".join(ast.unparse(node).split())
+def replaced(source, node, replacement):
+    """Return the source with a node's text replaced; of a block only its condition."""
+    if isinstance(node, (ast.If, ast.While)):
+        node, replacement = node.test, replacement.test
+    lines = source.encode().splitlines(keepends=True)
+    begin = sum(map(len, lines[:node.lineno - 1])) + node.col_offset
+    end = sum(map(len, lines[:node.end_lineno - 1])) + node.end_col_offset
+    new = ast.unparse(replacement)
+    new = f"({new})" if isinstance(node, ast.expr) and not isinstance(node, ast.Constant) else new
+    data = source.encode()
+    return (data[:begin] + new.encode() + data[end:]).decode()
 
 
 def called(node):
-    """The name of what a call calls, "" for other nodes."""
+    """Return the name of what a call calls, or "" for other nodes."""
     function = node.func if isinstance(node, ast.Call) else None
     return getattr(function, "attr", "") or getattr(function, "id", "")
 
 
-def swaps(node):
-    """The Swaps that mutate what is in a node."""
-    found = list(of_node(node))
+def changes(node, function):
+    """Yield (function, node, what takes its place) for all that is in a node."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        function = node.name if function == "module" else f"{function}.{node.name}"
+    if called(node) in LOGS or isinstance(node, ast.Expr) and (
+            isinstance(node.value, ast.Constant) or called(node.value) in LOGS):
+        return
+    for replacement in of_node(node):
+        yield function, node, replacement
+    if called(node) in MESSAGES or isinstance(node, (ast.JoinedStr, ast.ImportFrom, ast.Import)):
+        return
     for field, value in ast.iter_fields(node):
-        if field in ("decorator_list", "returns", "annotation") or \
-                field == "args" and isinstance(node, ast.FunctionDef):
+        if field in ("decorator_list", "returns", "annotation"):
             continue
-        inside = value if isinstance(value, list) else [value]
-        for index, inner in enumerate(inside):
-            if not isinstance(inner, ast.AST) or called(inner) in LOGGING:
-                continue
-            if isinstance(inner, ast.Expr):
-                if isinstance(inner.value, ast.Constant) or called(inner.value) in LOGGING:
-                    continue        # a docstring; a log line
-            if isinstance(inner, (ast.Expr, ast.Raise, ast.Continue, ast.Break, ast.AugAssign)):
-                found.append(Swap(value, index, ast.copy_location(ast.Pass(), inner), inner))
-            found += swaps(inner)
-    return found
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, ast.AST):
+                yield from changes(inner, function)
 
 
 def of_node(node):
-    """The Swaps of a node itself."""
-    if isinstance(node, ast.Compare):
+    """Yield the nodes that may take the place of a node."""
+    if isinstance(node, STATEMENTS):
+        yield ast.Pass()
+    elif isinstance(node, ast.Compare):
         for index, operator in enumerate(node.ops):
             if type(operator) in COMPARISONS:
-                yield Swap(node.ops, index, COMPARISONS[type(operator)](), node)
+                yield ast.Compare(node.left, node.ops[:index] + [COMPARISONS[type(operator)]()]
+                                  + node.ops[index + 1:], node.comparators)
     elif isinstance(node, ast.BoolOp):
-        yield Swap(node, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And(), node)
-        if len(node.values) > 2:
-            for index in range(len(node.values)):
-                yield Swap(node, "values", node.values[:index] + node.values[index + 1:], node)
+        yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+        for index in range(len(node.values) if len(node.values) > 2 else 0):
+            yield ast.BoolOp(node.op, node.values[:index] + node.values[index + 1:])
     elif isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC and not is_text(node):
-        yield Swap(node, "op", ARITHMETIC[type(node.op)](), node)
-    elif isinstance(node, (ast.If, ast.While, ast.IfExp)):
-        inverse = node.test.operand if isinstance(node.test, ast.UnaryOp) and \
-            isinstance(node.test.op, ast.Not) else ast.UnaryOp(ast.Not(), node.test)
-        yield Swap(node, "test", inverse, node)
-    elif isinstance(node, ast.Return) and node.value and not isinstance(node.value, ast.Constant):
-        yield Swap(node, "value", ast.Constant(None), node)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield Swap(node, "value", not node.value, node)
+        yield ast.BinOp(node.left, ARITHMETIC[type(node.op)](), node.right)
+    elif isinstance(node, ast.IfExp):
+        yield ast.IfExp(negated(node.test), node.body, node.orelse)
+    elif isinstance(node, (ast.If, ast.While)):
+        yield type(node)(negated(node.test), [ast.Pass()], [])
+    elif isinstance(node, ast.Return) and node.value:
+        if not (isinstance(node.value, ast.Constant) and node.value.value is None):
+            yield ast.Return(ast.Constant(None))
+    elif isinstance(node, ast.JoinedStr):
+        yield ast.Constant("")
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, bool):
+            yield ast.Constant(not node.value)
+        elif isinstance(node.value, int):
+            yield ast.Constant(node.value + 1)
+        elif isinstance(node.value, (str, bytes)) and node.value:
+            yield ast.Constant(type(node.value)())
+
+
+def negated(test):
+    """Return the opposite of a condition."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return test.operand
+    return ast.UnaryOp(ast.Not(), test)
 
 
 def is_text(node):
-    """Whether an arithmetic node joins texts or lists."""
-    return any(isinstance(side, (ast.JoinedStr, ast.List, ast.Constant))
-               and not isinstance(getattr(side, "value", 0), int)
+    """Tell whether an arithmetic node joins texts or lists."""
+    return any(isinstance(side, (ast.JoinedStr, ast.List, ast.Tuple, ast.Constant))
+               and not isinstance(getattr(side, "value", None), int)
                for side in (node.left, node.right))

@@ -1,144 +1,160 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the quick unit tests on mutants: all are collected once, and each mutant is a fork of that.
+"""Runs the quick unit tests on mutants, each in a copy of the checkout and in a sandbox.
 
-A first run tells which functions each test calls, and how long it takes: a mutant meets the tests
-that call its function, the quickest first.
+The sandbox is made by unshare(1) as the user nobody, mapped to a root who has no rights outside:
+processes, network, mounts and IPC of its own, all file systems read-only, fresh ones at /tmp, /run,
+/var/tmp and /dev/shm.  When its first process is killed, all the others end with it.
 """
 
-import importlib
+import collections
+import concurrent.futures
 import os
-import pickle
+import pathlib
+import queue
+import re
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 
-import pytest
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+TESTS = CHECKOUT / "tests/unit"
+#: These look at the source and not at what it does.
+LEFT_OUT = ("test_house.py", "test_readme.py", "test_bench.py")
+UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--ipc", "--uts",
+           "--fork", "--kill-child", "--mount-proc")
+SETUP = """ip link set lo up
+mount --bind "$1" /mnt
+for folder in /tmp /run /var/tmp /dev/shm; do
+    mount -t tmpfs -o size=64m,mode=1777 none $folder
+done
+mount -o remount,bind,ro /mnt
+mount -o remount,bind,ro /
+cd /mnt
+ulimit -u 2000 -f 100000
+shift
+exec "$@"
+"""
+ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8",
+       "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis", "PYTHONDONTWRITEBYTECODE": "1"}
 
-LIMIT = 60              # seconds for all the tests of one mutant
 
+def pytest_in(copy, words, limit):
+    """Run pytest in a copy and in the sandbox; return (exit status, its output).
 
-class Session:
-    """pytest's session, as a plugin that runs the tests for mutants in place of once."""
-
-    def __init__(self, made, jobs):
-        self.made = made
-        self.jobs = jobs
-        self.results = []
-        self.failed = False
-        self.calls = {}         # (file, first line) of a function -> [(seconds, index of a test)]
-
-    def pytest_runtest_logreport(self, report):
-        """Note a failure."""
-        self.failed = self.failed or report.failed
-
-    def pytest_runtestloop(self, session):
-        """Run all tests once, then those that matter for each mutant."""
-        for index in range(len(session.items)):
-            self.first_run(session.items, index)
-        for found in self.calls.values():
-            found.sort()
-        print(f"{len(session.items)} tests, {len(self.calls)} functions called", flush=True)
-        self.all_mutants(session.items)
-        return True
-
-    def first_run(self, items, index):
-        """Run a test on the package as it is, and note what it calls."""
-        called, begin = set(), time.monotonic()
-
-        def note(frame, event, _argument):
-            code = frame.f_code
-            if event == "call" and "/ipaddr2_py/" in code.co_filename:
-                called.add((code.co_filename, code.co_firstlineno))
-
-        self.failed = False
-        sys.setprofile(note)
-        run(items, index)
-        sys.setprofile(None)
-        if self.failed:
-            print(f"fails without a mutant, left out: {items[index].nodeid}", flush=True)
-            return
-        for key in called:
-            self.calls.setdefault(key, []).append((time.monotonic() - begin, index))
-
-    def all_mutants(self, items):
-        """Share the mutants out among processes, and gather what became of them."""
-        pipes = []
-        for job in range(self.jobs):
-            reader, writer = os.pipe()
-            if not os.fork():
-                os.close(reader)
-                mine = [(number, self.outcome(items, self.made[number]))
-                        for number in range(job, len(self.made), self.jobs)]
-                with os.fdopen(writer, "wb") as file:
-                    pickle.dump(mine, file)
-                os._exit(0)
-            os.close(writer)
-            pipes.append(reader)
-        for reader in pipes:
-            with os.fdopen(reader, "rb") as file:
-                self.results += [(self.made[number], outcome) for number, outcome in
-                                 pickle.load(file)]
-            os.wait()
-
-    def outcome(self, items, mutant):
-        """What becomes of a mutant: killed, survived, or not called (by any test)."""
-        function = find(mutant)
-        tests = self.calls.get((mutant.code.co_filename, mutant.code.co_firstlineno), [])
-        if not tests:
-            return "not called"
-        pid = os.fork()
-        if not pid:
-            os.setpgid(0, 0)
-            function.__code__ = mutant.code
-            null = os.open(os.devnull, os.O_RDWR)
-            for number in (1, 2):
-                os.dup2(null, number)
-            self.failed = False
-            for _, index in tests:
-                run(items, index)
-                if self.failed:
-                    os._exit(1)
-            os._exit(0)
-        end = time.monotonic() + LIMIT
-        pause = 0.001
-        while time.monotonic() < end:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                break
-            time.sleep(pause)
-            pause = min(0.05, pause * 1.5)
-        else:
-            status = 1
-        for victim in (os.killpg, os.kill):
+    The status is None where it took longer than limit seconds.
+    """
+    argv = [*UNSHARE, "sh", "-ec", SETUP, "sh", str(copy), sys.executable, "-m", "pytest", "-q",
+            "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", *words]
+    if not os.geteuid():
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *argv]
+    with subprocess.Popen(argv, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True, cwd="/") as process:
+        try:
+            out = process.communicate(timeout=limit)[0]
+            return process.returncode, out.decode("utf-8", "replace")
+        except subprocess.TimeoutExpired:
+            return None, ""
+        finally:
             try:
-                victim(pid, signal.SIGKILL)
-            except OSError:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
                 pass
-        if not done:
-            os.waitpid(pid, 0)
-        return "killed" if status else "survived"
 
 
-def run(items, index):
-    """Run one test as pytest does."""
-    item = items[index]
-    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+def own_tests(module):
+    """Return the test files of a module: the one of its name, then those that import it."""
+    last = module.rpartition(".")[2]
+    found = [path.name for path in TESTS.glob(f"test_{last}*.py")]
+    importing = re.compile(rf"ipaddr2_py(\.\w+)* import [^#]*\b{last}\b"
+                           rf"|ipaddr2_py\.{re.escape(module)} import")
+    found += [path.name for path in sorted(TESTS.glob("test_*.py"))
+              if path.name not in found and importing.search(path.read_text("utf-8"))]
+    return [name for name in found if name not in LEFT_OUT]
 
 
-def find(mutant):
-    """The function that a mutant is to change."""
-    found = importlib.import_module("ipaddr2_py." + mutant.module)
-    for name in mutant.function.split("."):
-        found = vars(found)[name]
-    found = getattr(found, "fget", found)
-    return getattr(found, "__func__", found)
+class Runner:
+    """Copies of the checkout, as many as mutants run at once, and what is known of the tests."""
+
+    def __init__(self, jobs):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mutation-"))
+        self.folder.chmod(0o755)
+        self.jobs = jobs
+        self.copies = queue.Queue()
+        self.killers = collections.defaultdict(collections.Counter)
+        self.left_out = []
+        self.limit = 300.0
+        for number in range(jobs):
+            copy = self.folder / str(number)
+            shutil.copytree(CHECKOUT, copy, symlinks=True, ignore=shutil.ignore_patterns(
+                ".git", ".venv", "__pycache__", ".hypothesis", ".tox", "build", "dist"))
+            self.copies.put(copy)
+
+    def close(self):
+        """Remove the copies."""
+        shutil.rmtree(self.folder)
+
+    def first_run(self):
+        """Run all tests on the package as it is; leave out those that fail, set the time limit."""
+        copy = self.copies.get()
+        begin = time.monotonic()
+        status, out = pytest_in(copy, ["-rfE", *map(str, self.files([]))], self.limit)
+        self.limit = 20 + 4 * (time.monotonic() - begin)
+        self.copies.put(copy)
+        failed = re.findall(r"^(?:FAILED|ERROR) (tests/unit/\S+::\S+)", out, re.MULTILINE)
+        if status not in (0, 1) or status and not failed or len(failed) > 20:
+            raise RuntimeError(f"the tests do not run on the package as it is:\n{out}")
+        for name in failed:
+            print(f"fails without a mutant, left out: {name}", flush=True)
+            self.left_out += ["--deselect", name]
+
+    def files(self, first):
+        """Return all test files, those given first."""
+        names = [path.name for path in sorted(TESTS.glob("test_*.py"))]
+        rest = [name for name in names if name not in first and name not in LEFT_OUT]
+        return [f"tests/unit/{name}" for name in [*first, *rest]]
+
+    def outcome(self, mutant, known):
+        """Tell what becomes of a mutant: killed, equivalent (by the list) or survived."""
+        if mutant.key() in known:
+            return "equivalent"
+        copy = self.copies.get()
+        path = copy / "ipaddr2_py" / mutant.module.replace(".", "/")
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        before = path.read_bytes()
+        try:
+            path.write_text(mutant.text, "utf-8")
+            killers = self.killers[mutant.module]
+            own = own_tests(mutant.module)
+            first = [name for name, _ in killers.most_common(4) if name not in own]
+            for words in ([f"tests/unit/{name}" for name in own + first],
+                          self.files([name for name, _ in killers.most_common()])):
+                status, out = pytest_in(copy, ["-x", "-rfE", *self.left_out, *words], self.limit) \
+                    if words else (0, "")
+                if status not in (0, 5):        # 5 is "no tests"
+                    killers.update(re.findall(r"^(?:FAILED|ERROR) tests/unit/(\w+\.py)", out,
+                                              re.MULTILINE))
+                    return "killed"
+            return "survived"
+        finally:
+            path.write_bytes(before)
+            self.copies.put(copy)
 
 
-def results(made, jobs):
-    """[(Mutant, killed, survived or not called)]."""
-    session = Session(made, jobs)
-    pytest.main(["tests/unit", "-m", "not slow", "-p", "no:cacheprovider", "-p",
-                 "no:terminal", "-o", "addopts=--strict-markers",
-                 "--deselect", "tests/unit/test_house.py",
-                 "--deselect", "tests/unit/test_readme.py"], plugins=[session])
-    return session.results
+def results(made, known, jobs):
+    """Yield (Mutant, outcome) of each mutant, as they come in; known are the equivalent ones."""
+    runner = Runner(jobs)
+    try:
+        runner.first_run()
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            waiting = {pool.submit(runner.outcome, mutant, known): mutant for mutant in made}
+            try:
+                for future in concurrent.futures.as_completed(waiting):
+                    yield waiting[future], future.result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+    finally:
+        runner.close()
