@@ -117,6 +117,7 @@ def learn(host, scenario):
         expected = 7 if action in ("monitor", "probe", "status") and not served else 0
         assert done.rc == expected, (action, done)
         host.serves = {"start": scenario, "stop": None}.get(action, host.serves)
+        host.calm("what the action has left in the background")
         calls[action, served] = [anywhere(host, " ".join(call))
                                  for call in host.tools.calls()]
     become(host, scenario, False)
