@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What all tests share: marks taken from the folder, and how a missing tool is met."""
 
+import collections
 import os
 import pathlib
 import shutil
@@ -11,8 +12,10 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm", "packages")
-#: They take all CPUs by themselves, or go by time: they run alone, one after the other.
+#: They take all CPUs by themselves, or go by time: they run apart from the others, one after the
+#: other, but that clusters and the virtual machine, which mostly wait, run beside the rest of these.
 ALONE = ("twin", "cluster", "vm")
+WAITING = ("cluster", "vm")
 TIMED = ("test_killed.py", "test_sick.py", "test_crowds.py", "test_limits.py", "test_bench.py")
 NEED_ROOT = ("twin", "netns", "faults", "cluster")
 
@@ -57,12 +60,18 @@ def _kind(item):
 
 
 def pytest_collection_modifyitems(items):
+    seen = collections.Counter()
     for item in items:
         kind = _kind(item)
+        function = item.nodeid.partition("[")[0]
+        seen[function] += 1
+        if kind == "netns" and seen[function] > 1:
+            item.add_marker("variant")
         if kind in KINDS:
             item.add_marker(kind)
         if kind in ALONE or item.path.name in TIMED:
             item.add_marker("alone")
+            item.add_marker(pytest.mark.xdist_group("waiting" if kind in WAITING else "working"))
         elif kind == "faults":
             item.add_marker(pytest.mark.xdist_group(item.path.name))
         if kind == "cluster" and item.get_closest_marker("slow"):

@@ -41,8 +41,8 @@ def test_both_agents_go_through_every_action(bench, tmp_path):
     for row, told in made["rows"].items():
         assert row in table
         assert {report.OURS, report.OTHER, report.RATIO} <= set(told["time"]), row
-        assert all(0 < summed["lower_quartile"] <= summed["upper_quartile"]
-                   for summed in told["time"].values())
+        assert all(0 < summed["median"] <= summed["upper_quartile"]
+                   for summed in told["time"].values())     # of two runs, the lower may be below 0
     counted = {(told["row"], told["kind"]): told for told in made["targets"]
                if told["kind"] in ("programs", "memory")}
     assert len(counted) == 2 * len(report.WATCHED)
