@@ -59,6 +59,7 @@ def _kind(item):
         return ""
 
 
+@pytest.hookimpl(tryfirst=True)       # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items):
     seen = collections.Counter()
     for item in items:

@@ -10,11 +10,11 @@ import shlex
 import time
 from collections import namedtuple
 
-from . import compare, expected, shapes
+from . import compare, expected, shapes, versions
 from .sandbox import Sandbox
+from .versions import SHELL
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SHELL = os.environ.get("TWIN_SHELL", "/usr/lib/ocf/resource.d/heartbeat/IPaddr2")
 OURS = os.environ.get("TWIN_OURS", os.path.join(HERE, "..", "..", "bin", "IPaddr2"))
 WORKERS = int(os.environ.get("TWIN_WORKERS", "4"))
 
@@ -31,7 +31,7 @@ class Pair:
 
     def __init__(self, shape, parameters="", agents=(SHELL, OURS)):
         self.sides = []
-        self.environment = {"OCF_RESKEY_CRM_meta_interval": "10000"}
+        self.environment = {"OCF_RESKEY_CRM_meta_interval": "10000", **versions.environment()}
         self.assign(parameters)
         batch4, batch6, sysctls = shapes.lines(shape)
         try:

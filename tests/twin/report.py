@@ -31,11 +31,11 @@ class Report:
                  "parted before)" % (self.scenarios, self.actions, self.skipped)]
         rows = Counter()
         for key, count in self.matched.items():
-            rows[expected.TABLE[key].row] += count
-        for row in sorted(rows):
-            lines.append("  row %-14d %5d differences" % (row, rows[row]))
+            rows[expected.ALL[key].row] += count
+        for row in sorted(rows, key=lambda row: (str(row).isalpha(), row)):
+            lines.append("  row %-14s %5d differences" % (row, rows[row]))
             lines += ["    %5d  %s: %s" % (self.matched[key], key, entry.why)
-                      for key, entry in expected.TABLE.items()
+                      for key, entry in expected.ALL.items()
                       if entry.row == row and self.matched[key]]
         return "\n".join(lines)
 

@@ -2,7 +2,7 @@
 """The shell agent and ours through every scenario; the report of conftest.py says how it went."""
 import pytest
 
-from . import expected, generated, play, report, scenarios
+from . import expected, generated, play, report, scenarios, versions
 
 SAMPLE = generated.SCENARIOS[::10]
 REST = [one for one in generated.SCENARIOS if one not in SAMPLE]
@@ -25,6 +25,8 @@ def test_nothing_differs_but_what_is_meant(name, twins, everything):
 
 def test_every_expected_difference_still_appears(twins, everything):
     """An entry of the table that nothing met is out of date."""
+    if versions.NEWER:
+        pytest.skip("only with the shell agent of 4.12, whose differences the table tells")
     if everything.scenarios < len(scenarios.SCENARIOS) + len(SAMPLE):
         pytest.skip("only after the scenarios were played")
     assert everything.never_matched() == []
