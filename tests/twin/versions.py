@@ -92,7 +92,7 @@ def of_ipv4(step):
 
 
 EVERYTHING = ("rc", "stdout", "reason", "argv", "log") + compare.STATE
-#: row -> (version, fields, when, why, rewrite), as expected.Entry has them.
+#: key -> (row of doc/versions.md, a version of SIGNS, and fields, when, why, rewrite of Entry).
 ROWS = {
     "not found is 5": ("A", "4.18", ("rc", "reason", "log"), refused,
                        "a start that finds no interface; ours says 6 or 1, as 4.12", None),
@@ -103,7 +103,7 @@ ROWS = {
                       "1 on start and monitor; ours does not look, as 4.12", None),
     "looked at after the start": ("D", "4.16", EVERYTHING, looked_at_again,
                                   "1 where it does not find the address as it asks for it", None),
-    "half there": ("E", "4.18", ("rc", "log"), half_there, "1, and not 7", None),
+    "half there": ("E", "4.16", ("rc", "log"), half_there, "1, and not 7", None),
     "address labels of IPv4": ("F", "4.16", EVERYTHING, of_ipv4, "are passed over, and not 6",
                                None),
     "another choice of routes": ("G", "4.16", EVERYTHING, other_route,

@@ -12,7 +12,7 @@ import pytest
 from ipaddr2_py import params
 from ipaddr2_py.provider import metadata
 from tests.conftest import lacking
-from tests.twin import expected
+from tests.twin import expected, versions
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = {path.relative_to(CHECKOUT).as_posix(): path.read_text(encoding="utf-8") for path in [
@@ -70,6 +70,13 @@ def test_the_comparison_of_both_agents_knows_the_same_rows():
     shown = {entry.row for entry in expected.TABLE.values()}
     assert shown | set(expected.NOT_SHOWN) == numbers
     assert not shown & set(expected.NOT_SHOWN)
+
+
+def test_the_comparison_with_newer_shell_agents_knows_the_same_rows():
+    rows = re.findall(r"^\| ([A-Z]) \| (\S+) \|", PAGES["doc/versions.md"], re.MULTILINE)
+    assert [row for row, _ in rows] == sorted(row for row, _ in rows)
+    shown = {entry[0] for entry in versions.ROWS.values()} | set("HI")     # test_versions.py
+    assert {row for row, _ in rows} == shown
 
 
 @pytest.mark.parametrize("row", DIFFERENCES, ids=lambda row: row[0])
