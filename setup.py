@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The build's one step of its own; all settings are in setup.cfg.
+"""The build's one step of its own; all settings but the licence are in setup.cfg.
 
 A checkout runs as it is. A built package holds more: the templates, the rendered metadata and the
 programs of bin/, so that the agent finds the package around it through any symbolic link; vipctl
@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from setuptools import setup
+import setuptools
 from setuptools.command.build_py import build_py
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -78,4 +78,6 @@ def write(path, text):
         file.write(text)
 
 
-setup(cmdclass={"build_py": BuildPackage})
+# PEP 639, which setuptools knows since 77; before, the expression is the field License.
+FIELD = "license_expression" if int(setuptools.__version__.split(".")[0]) >= 77 else "license"
+setuptools.setup(cmdclass={"build_py": BuildPackage}, **{FIELD: "GPL-2.0-only"})

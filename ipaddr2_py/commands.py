@@ -237,10 +237,10 @@ def transcript(argv, result):
     return text + f"= {result.rc}\n"
 
 
-def run_directly(argv):
+def run_directly(argv, seconds=None):
     """Run a program that changes something, as a query is run; a Result with stdout and stderr
     together.  For changes.run() where sh cannot do it."""
-    result = _end(_start(argv, together=True))
+    result = _end(_start(argv, together=True), seconds)
     return children.Result(result.rc, result.out + result.err, "", result.timed_out)
 
 

@@ -254,6 +254,13 @@ first round, from the background. Use it where switches or routers are still con
 address moves and miss the first round. A stop in the meantime calls it off. Empty, the default:
 no second round. Example: 5.
 """),
+    Parameter("kill_connections", "boolean", "false", "End the VIP's connections on stop", """\
+When true, a stop that takes the address away ends its established TCP connections on this node, by
+ss(8) with -K: clients are told at once and connect again, to the node that has the address by then,
+and a service here does not wait for clients that went elsewhere. The connections of other addresses
+are left alone, and so are those of a shared address while this node has another bucket of it. Where
+the kernel cannot do it (CONFIG_INET_DIAG_DESTROY), a warning is logged, and stop is none the worse.
+"""),
 )
 
 
@@ -272,7 +279,8 @@ CHOICES = {
 #: Parameters whose change needs no restart of the address; told in metadata of OCF 1.1 alone.
 RELOADABLE = (
     "arp_interval", "arp_count", "arp_count_refresh", "arp_bg", "arp_sender", "send_arp_opts",
-    "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "trace_ra", "trace_dir",
+    "arp_repeat_after", "flush_routes", "run_arping", "check_link_status", "kill_connections",
+    "trace_ra", "trace_dir",
 )
 
 #: What crmsh sets to have the agent traced; told in metadata of OCF 1.1, to be reloadable there.

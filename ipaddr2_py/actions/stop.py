@@ -48,17 +48,28 @@ def ip_stop(vip, shares=None) -> int:
             ending = stop_sender(vip, held)
         ocf_log("info", f"IP status = {'ok' if held else 'no'}, "
                 f"IP_CIP={'yes' if vip.bucket else ''}")
+        if held:
+            end_connections(vip, held)
         left = remove(vip, held)
         wait_for_senders(ending)
         if left:
             ocf_exit_reason("Unable to remove " + ", ".join(
                 f"{one} from {one.nic}" for one in left))
             return OCF_ERR_GENERIC
+        if held:
+            end_connections(vip, [])
         restore_what_start_changed(vip, bool(held))
         if rules and not rules.remove_after_address():
             return rules.failure()
         forget_note(vip)                # last, so that a stop that is repeated looks here again
     return OCF_SUCCESS
+
+
+def end_connections(vip, going) -> None:
+    """End the address's TCP connections where kill_connections asks for it; see there for going."""
+    if ocf_is_true(vip.params["kill_connections"]):
+        from ..changes import connections
+        connections.end(vip, going)
 
 
 def restore_what_start_changed(vip, was_here: bool) -> None:

@@ -62,9 +62,10 @@ def import_sh() -> bool:
     return True
 
 
-def run(argv):
+def run(argv, seconds=None):
     """Run a program that changes something, through sh; out holds stdout and stderr together.
 
+    It is ended at the deadline, or after so many seconds where they are given.
     Where sh is missing, or cannot do it on a sick host, it is started as a query is: a stop must
     not fail for that.  Never raises.
     """
@@ -73,9 +74,9 @@ def run(argv):
     try:
         path = commands.find(argv[0])
         if path and not RUN.sh_fails and import_sh():
-            result = _run(path, argv)
+            result = _run(path, argv, seconds)
         if result is None:
-            result = commands.run_directly(argv)
+            result = commands.run_directly(argv, seconds)
     except Exception as problem:
         result = children.Result(126, f"{type(problem).__name__}: {problem}")
     if RUN.tracers:
@@ -83,7 +84,7 @@ def run(argv):
     return result
 
 
-def _run(path, argv):
+def _run(path, argv, seconds=None):
     """Run the program `path` by sh, argv its words; a Result with stdout and stderr together.
 
     None where sh cannot do it; the program was not executed then, and sh is not tried again.
@@ -108,7 +109,7 @@ def _run(path, argv):
     RUN.sh_fails = bool(failure)
     if not pid:
         return None
-    limit, streams = children.Limit(), {ends[0]: []}
+    limit, streams = children.Limit(seconds), {ends[0]: []}
     try:
         children.read_streams(streams, limit)
         rc = children.reap(pid, limit) if failure else reap_by_sh(child, limit)

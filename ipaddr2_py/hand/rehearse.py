@@ -45,7 +45,7 @@ class Rehearsal:
 
     # --- what stands in for the doors --------------------------------------------------------
 
-    def run(self, argv):
+    def run(self, argv, _seconds=None):
         """In place of changes.run()."""
         self.note(commands.quoted(argv))
         words = argv[len(addresses.ip_command()):]

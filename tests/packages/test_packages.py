@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -91,6 +92,16 @@ def test_the_checkers_are_content(built):
         if not shutil.which(program):
             lacking(program + " is not installed")
         run(program, *words, *built("deb" if program == "lintian" else "rpm"))
+
+
+def test_the_sdist_tests_itself(built, tmp_path):
+    """It is complete: the quick tests that are in it pass, and so does twine's check."""
+    sdist, wheel = sorted(built("sdist"), key=lambda path: path.suffix != ".gz")
+    assert wheel.suffix == ".whl"
+    run("tar", "-xzf", sdist, "-C", tmp_path)
+    folder, = tmp_path.iterdir()
+    run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow",
+        "tests/unit", cwd=folder, timeout=600)
 
 
 @pytest.mark.parametrize("macros", [["fedora 41", "rhel 0"], ["suse_version 1600"]])

@@ -63,7 +63,8 @@ def differences(one):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["one in twelve", pytest.param("the others", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", [
+    "one in twelve", pytest.param("the others", marks=pytest.mark.long)])
 def test_a_dry_run_shows_the_commands_of_the_action(name, twins):
     jobs = [one for one in (SAMPLE if name == "one in twelve" else REST)
             if one[0] not in OF_THE_HOST and not any(word in one[3] for word in UNSEEN)]

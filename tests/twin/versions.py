@@ -44,6 +44,12 @@ def without_metric(_step, items):
             for item in items]
 
 
+def by_another_metric(step):
+    """Tell whether routes differ by their metric alone."""
+    return step.six and step.action == "start" and \
+        without_metric(step, step.shell["routes"]) == without_metric(step, step.ours["routes"])
+
+
 def refused(step):
     """Tell whether what cannot be found ended the start, and nothing was changed."""
     return step.action == "start" and step.shell["rc"] == 5 and step.ours["rc"] in (1, 6) \
@@ -96,9 +102,11 @@ EVERYTHING = ("rc", "stdout", "reason", "argv", "log") + compare.STATE
 ROWS = {
     "not found is 5": ("A", "4.18", ("rc", "reason", "log"), refused,
                        "a start that finds no interface; ours says 6 or 1, as 4.12", None),
-    "metric on the address": ("B", "4.16", ("argv", "log", "addresses", "routes"),
+    "metric on the address": ("B", "4.16", ("argv", "log", "addresses"),
                               lambda step: step.six, "of the route that told the interface",
                               without_metric),
+    "metric of the network's route": ("B", "4.16", ("routes",), by_another_metric,
+                                      "which the kernel makes by the address", None),
     "missing label": ("C", "4.16", EVERYTHING, labelled,
                       "1 on start and monitor; ours does not look, as 4.12", None),
     "looked at after the start": ("D", "4.16", EVERYTHING, looked_at_again,

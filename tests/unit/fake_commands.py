@@ -45,7 +45,7 @@ class FakeCommands:
     def query_start(self, argv):
         return self.start("query", argv, subprocess.PIPE)
 
-    def run(self, argv):
+    def run(self, argv, _seconds=None):
         return self.query_end(self.start("run", argv, subprocess.STDOUT))
 
     def start(self, verb, argv, stderr):

@@ -24,10 +24,12 @@ TESTS = sorted((CHECKOUT / "tests").rglob("*.py"))
 #: Each knows only those below it; of those on one line none knows another.
 ARROWS = ["provider", "hand", "agent", "actions", "clusterip", "announce", "changes", "logs", "vip",
           "findif place", "addresses", "ocf", "commands", "children", "params"]
-#: What a cold module imports in a function: the backends of Cluster IP, of which one is used.
+#: What a cold module imports in a function: the backends of Cluster IP, of which one is used, and
+#: what a parameter switches on.
 LATE = {("clusterip", "clusterip/target"), ("clusterip", "clusterip/nft"),
         ("clusterip", "clusterip/iptables"), ("clusterip/nft", "announce/packets"),
-        ("provider/metadata", "changes/sh_import"), ("hand/check", "clusterip/target")}
+        ("provider/metadata", "changes/sh_import"), ("hand/check", "clusterip/target"),
+        ("actions/stop", "changes/connections")}
 #: They load what one verb of vipctl needs.
 VERBS = {"hand/program", "hand/explain"}
 #: Small modules written in C that a monitor may load.

@@ -41,6 +41,7 @@ SPECIFIED = (
     ("clusterip_table", "string", "mangle"),
     ("clusterip_chain", "string", "PREROUTING"),
     ("arp_repeat_after", "integer", ""),
+    ("kill_connections", "boolean", "false"),
 )
 
 
