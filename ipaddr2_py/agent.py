@@ -10,7 +10,8 @@ from . import addresses, children, commands, ocf, params
 from .addresses import ip_command
 from .commands import ENV
 from .ocf import (OCF_ERR_GENERIC, OCF_ERR_UNIMPLEMENTED, OCF_NOT_RUNNING, OCF_SUCCESS, OcfExit,
-                  check_binary, ocf_exit_reason, ocf_is_decimal, ocf_is_true, ocf_log)
+                  check_binary, ocf_exit_reason, ocf_is_decimal, ocf_is_probe, ocf_is_true,
+                  ocf_log)
 from .vip import (CHECKED_ACTIONS, check_start_parameters, exit_configured, ip_init,
                   ip_served, sharing)
 
@@ -19,6 +20,7 @@ SENDERS = ("send_arp", "iputils_arping", "libnet_arping", "ipoibarping", "builti
 #: Parts of an action's timeout: for its work, and for taking back what failed.
 WORK, SPARE = 0.7, 0.2
 LONGEST = 1e6               # seconds; poll(2) counts milliseconds in 31 bits
+ASK_THE_LINK = 10           # the OCF_CHECK_LEVEL from which on a monitor looks for a duplicate
 
 
 def ip_usage() -> None:
@@ -92,10 +94,10 @@ def ip_validate(action: str):
 
 
 def ip_status(vip) -> int:
-    """Print running or stopped; 0 or 7."""
+    """Print running or stopped; 0 or 7, or 1 for an address that another host has too."""
     if ip_served(vip, vip.held) == "ok" and not link_failed(vip):
         ocf.say("running")
-        return OCF_SUCCESS
+        return OCF_ERR_GENERIC if has_duplicate(vip) else OCF_SUCCESS
     ocf.say("stopped")
     return OCF_NOT_RUNNING
 
@@ -109,8 +111,18 @@ def link_failed(vip) -> bool:
     return interface.link_is_down(vip.nic)
 
 
+def has_duplicate(vip) -> bool:
+    """Whether another host answers for a served address, where OCF_CHECK_LEVEL has that asked."""
+    level = ENV.get("OCF_CHECK_LEVEL", "")
+    if not ocf_is_decimal(level) or int(level) < ASK_THE_LINK or ocf_is_probe(vip.action):
+        return False
+    from .announce import duplicate
+
+    return duplicate.is_told(vip)
+
+
 def ip_monitor(vip) -> int:
-    """0 served, 7 not served, 1 for an IPv6 address that another host has too."""
+    """0 served, 7 not served, 1 for an address that another host has too."""
     status = ip_served(vip, vip.held)
     if status == "dadfailed":
         ocf_exit_reason(f"IPv6 address collision: another host has {vip.ip} (dadfailed)")
@@ -122,6 +134,8 @@ def ip_monitor(vip) -> int:
     if link_failed(vip):
         ocf_log("warn", f"the link of {vip.nic} is down: {vip.ip} is not served")
         return OCF_NOT_RUNNING
+    if has_duplicate(vip):
+        return OCF_ERR_GENERIC
     if vip.params["arp_count_refresh"] not in ("0", ""):
         from .announce import sender
         sender.refresh(vip)

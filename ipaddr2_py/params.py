@@ -17,9 +17,10 @@ address are read from the routes and addresses the node has.
 
 Start adds the address with ip(8), sets the interface up and announces to the neighbours that the
 address lives here now: by gratuitous ARP for IPv4, by unsolicited neighbour advertisements for
-IPv6. Monitor looks for the address on its interface. Stop looks for the address itself and removes
-it, even when its route is gone or an optional parameter is wrong; where there is no such address,
-stop has nothing to do and succeeds.
+IPv6. Monitor looks for the address on its interface; with OCF_CHECK_LEVEL=10 it also asks the link
+whether another host answers for the address, and fails where one does. Stop looks for the address
+itself and removes it, even when its route is gone or an optional parameter is wrong; where there is
+no such address, stop has nothing to do and succeeds.
 
 As a clone the agent works in one of two ways. With unique_clone_address, each instance gets an
 address of its own, counted up from ip. Without it, all instances share the one address (Cluster

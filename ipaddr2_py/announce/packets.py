@@ -17,7 +17,6 @@ from ..addresses import IFF_NOARP, SIOCGIFFLAGS, is_host_address, mac_bytes
 
 BROADCAST = b"\xff" * 6
 ALL_NODES = b"\xff\x02" + b"\0" * 13 + b"\x01"  # ff02::1
-ALL_NODES_MAC = b"\x33\x33" + ALL_NODES[-4:]  # RFC 2464, 7
 
 ETHERTYPE_IPV4 = 0x0800
 ETHERTYPE_ARP = 0x0806
@@ -106,10 +105,15 @@ def garp_frame(mac: bytes, ip: str, reply: bool = False, source=None) -> bytes:
     # overrides an entry younger than its locktime, only where the target hardware address repeats
     # the sender's (RFC 826 leaves it open).
     target_mac = mac if reply else b"\0" * 6
-    addresses = pack("!6s4s6s4s", mac, address, target_mac, address)
     operation = ARP_REPLY if reply else ARP_REQUEST
-    head = pack("!HHBBH", ARPHRD_ETHER, ETHERTYPE_IPV4, len(mac), len(address), operation)
-    return _ethernet(BROADCAST, source or mac, ETHERTYPE_ARP) + head + addresses
+    return arp_frame(source or mac, operation, mac, address, target_mac, address)
+
+
+def arp_frame(source, operation, mac, sender, target_mac, target) -> bytes:
+    """A broadcast ARP frame (RFC 826) from the Ethernet address `source`; addresses are bytes."""
+    head = pack("!HHBBH", ARPHRD_ETHER, ETHERTYPE_IPV4, len(mac), len(sender), operation)
+    addresses = pack("!6s4s6s4s", mac, sender, target_mac, target)
+    return _ethernet(BROADCAST, source, ETHERTYPE_ARP) + head + addresses
 
 
 def na_frame(mac: bytes, ip: str, router: bool = False, source=None) -> bytes:
@@ -128,14 +132,20 @@ def na_frame(mac: bytes, ip: str, router: bool = False, source=None) -> bytes:
     flags = NA_OVERRIDE | (NA_ROUTER if router else 0)
     # Flags and reserved bits, target, then the option: its length counts units of 8 octets.
     body = pack("!B3x16sBB6s", flags, address, TARGET_LINK_LAYER_OPTION, 1, mac)
+    return neighbour_frame(source or mac, NEIGHBOUR_ADVERTISEMENT, address, ALL_NODES, body)
+
+
+def neighbour_frame(mac, kind, source, group, body) -> bytes:
+    """A frame of neighbour discovery (RFC 4861) to a multicast `group`: an ICMPv6 message of that
+    kind, `body` behind its checksum, from `source` by way of `mac`; addresses are bytes."""
     length = 4 + len(body)
-    pseudo_header = pack("!16s16sII", address, ALL_NODES, length, ICMPV6)
-    unsummed = pack("!BBH", NEIGHBOUR_ADVERTISEMENT, 0, 0) + body
-    checksum = internet_checksum(pseudo_header + unsummed)
+    pseudo_header = pack("!16s16sII", source, group, length, ICMPV6)
+    checksum = internet_checksum(pseudo_header + pack("!BBH", kind, 0, 0) + body)
     # Version 6, traffic class and flow label 0.
-    head = pack("!IHBB16s16s", 6 << 28, length, ICMPV6, HOP_LIMIT, address, ALL_NODES)
-    icmp = pack("!BBH", NEIGHBOUR_ADVERTISEMENT, 0, checksum) + body
-    return _ethernet(ALL_NODES_MAC, source or mac, ETHERTYPE_IPV6) + head + icmp
+    head = pack("!IHBB16s16s", 6 << 28, length, ICMPV6, HOP_LIMIT, source, group)
+    # RFC 2464, 7: the group's MAC is its last four octets behind 33:33.
+    return (_ethernet(b"\x33\x33" + group[-4:], mac, ETHERTYPE_IPV6) + head
+            + pack("!BBH", kind, 0, checksum) + body)
 
 
 def internet_checksum(data: bytes) -> int:
@@ -170,7 +180,7 @@ def hardware_address(nic: str) -> bytes:
         finally:
             asking.close()
     except OSError as error:
-        raise _refusal(nic, error) from None
+        raise refusal(nic, error) from None
     kind = int.from_bytes(answer[16:18], sys.byteorder)
     address = answer[18:32]
     if kind == ARPHRD_LOOPBACK:
@@ -191,7 +201,7 @@ def hardware_address(nic: str) -> bytes:
     raise PacketError(f"the interface {nic!r} {why}")
 
 
-def _refusal(nic, error):
+def refusal(nic, error):
     """The PacketError that explains the OSError `error` met on `nic`."""
     if error.errno in (errno.ENODEV, errno.ENXIO):
         why = f"no interface {nic!r} in this network namespace: see `ip link show`"
@@ -245,7 +255,7 @@ class Announcer:
                 self._socket.close()
                 raise
         except OSError as error:
-            raise _refusal(nic, error) from None
+            raise refusal(nic, error) from None
 
     @property
     def mac(self) -> bytes:
@@ -288,7 +298,7 @@ class Announcer:
             for frame in self.frames:
                 self._socket.send(frame, _socket.MSG_DONTWAIT)
         except OSError as error:
-            raise _refusal(self.nic, error) from None
+            raise refusal(self.nic, error) from None
 
     def rounds(self, count: int, interval_ms: int, pause=None):
         """Send `count` rounds, `interval_ms` milliseconds apart, none waited for after the last.

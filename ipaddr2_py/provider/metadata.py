@@ -41,6 +41,7 @@ ACTIONS = (
     Action("stop", 20),
     Action("status", 20, 10, 0),
     Action("monitor", 20, 10, 0),
+    Action("monitor", 20, 30, 10),      # asks for duplicates; another interval, as Pacemaker wants
     Action("meta-data", 5),
     Action("validate-all", 20),
 )

@@ -63,6 +63,7 @@ def test_actions(root):
         {"name": "stop", "timeout": "20s"},
         {"name": "status", "timeout": "20s", "interval": "10s", "depth": "0"},
         {"name": "monitor", "timeout": "20s", "interval": "10s", "depth": "0"},
+        {"name": "monitor", "timeout": "20s", "interval": "30s", "depth": "10"},
         {"name": "meta-data", "timeout": "5s"},
         {"name": "validate-all", "timeout": "20s"},
     ]

@@ -111,6 +111,7 @@ def test_the_actions():
         ("stop", 20, None, None),
         ("status", 20, 10, 0),
         ("monitor", 20, 10, 0),
+        ("monitor", 20, 30, 10),
         ("meta-data", 5, None, None),
         ("validate-all", 20, None, None),
     ]
