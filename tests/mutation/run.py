@@ -33,9 +33,8 @@ done
 mount -o remount,bind,ro /mnt
 mount -o remount,bind,ro /
 cd /mnt
-ulimit -u 2000 -f 100000
 shift
-exec "$@"
+exec prlimit --nproc=2000 --fsize=51200000 "$@"
 """
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8",
        "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis", "PYTHONDONTWRITEBYTECODE": "1"}
