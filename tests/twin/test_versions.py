@@ -6,6 +6,7 @@ import pytest
 
 from . import play, versions
 
+pytestmark = pytest.mark.handwritten
 
 def since(version):
     """A mark for what only a shell agent from that version on does."""
