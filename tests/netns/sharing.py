@@ -4,6 +4,7 @@
 import json
 import pathlib
 import subprocess
+import tempfile
 
 from tests.lab.agent import Agent
 from tests.lab.state import ip, neighbours
@@ -110,8 +111,7 @@ def make(request, netns, tmp_path, version, lone=False, **common):
         namespace = netns()
         plug(switch, namespace, number)
         ip(namespace, "-%d" % version, "route", "add", net, "via", CLIENTS[version])
-        folder = tmp_path / ("node%d" % number)
-        folder.mkdir()
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="node%d-" % number, dir=tmp_path))
         program = str(HERE.parents[1] / "bin" / "IPaddr2")
         nodes.append(Node(number, namespace, Agent(program, namespace, folder), asked))
     sharing = Sharing(nodes, switch, client, vip, request.addfinalizer)

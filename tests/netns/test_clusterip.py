@@ -188,16 +188,24 @@ def test_neighbour_discovery_tells_the_clusters_mac(shared, request):
 
 @pytest.mark.slow
 def test_multicast_mac_is_joined(shared, request, version):
-    """A macvlan, like a network card, drops the frames of groups that nobody joined."""
-    lab = shared(version)
-    node = lab.nodes[0]
-    sharing.replace_by_macvlan(lab, node, version)
-    recorder = Recorder(node.namespace, "eth1")
-    request.addfinalizer(recorder.close)
-    ip(lab.client, "neigh", "add", lab.vip, "lladdr", MACS[version], "dev", "eth0")
+    """A macvlan, like a network card, drops the frames of groups that nobody joined.
+
+    It filters by a hash of 8 bits, another one in each namespace (mc_hash() of Linux' macvlan.c),
+    which lets the group through now and then: then other namespaces do.
+    """
     to_all = bytes.fromhex(MACS[version].replace(":", ""))
-    lab.ask("udp", 5)
-    assert not any(frame.startswith(to_all) for frame in recorder.frames())
+    for _ in range(4):
+        lab = shared(version)
+        node = lab.nodes[0]
+        sharing.replace_by_macvlan(lab, node, version)
+        recorder = Recorder(node.namespace, "eth1")
+        request.addfinalizer(recorder.close)
+        ip(lab.client, "neigh", "add", lab.vip, "lladdr", MACS[version], "dev", "eth0")
+        lab.ask("udp", 5)
+        if not any(frame.startswith(to_all) for frame in recorder.frames()):
+            break
+    else:
+        pytest.fail("frames of a group that nobody joined get through")
     for bucket in (1, 2, 3):
         node.start(bucket, nic="eth1")
     assert shares(lab.ask("udp", 20)) == [100, 0, 0]
