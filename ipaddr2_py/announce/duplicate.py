@@ -10,7 +10,6 @@ detection sends it: whoever has the address answers that to all nodes, to be bel
 import _socket
 import time
 from _struct import pack
-from array import array
 
 from .. import addresses
 from ..addresses import Unreadable, address_bytes, mac_text
@@ -129,6 +128,8 @@ def opened(vip):
 def only_advertisements(asking) -> None:
     """Have the kernel hand over neighbour advertisements alone, and the beginnings of them: on a
     busy link the rest of IPv6 would keep this process busy too."""
+    from array import array     # loads collections as well: 4 ms that IPv4 does without
+
     code = array("B", b"".join(pack("=HBBI", *step) for step in ADVERTISEMENTS))
     asking.setsockopt(_socket.SOL_SOCKET, SO_ATTACH_FILTER,
                       pack("@HP", len(ADVERTISEMENTS), code.buffer_info()[0]))

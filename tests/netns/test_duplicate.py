@@ -275,6 +275,11 @@ def advertisement(source, vip, option=True, hops=255):
             + packed("ff02::1") + body)
 
 
+def tagged(frame):
+    """The same in VLAN 7 (IEEE 802.1Q), for which the node has no interface."""
+    return frame[:12] + b"\x81\0\0\7" + frame[12:]
+
+
 V4, V6 = ADDRESSES[4], ADDRESSES[6]
 SENT = {
     "gratuitous request": (V4, lambda lan: arp(lan.rivals, 1, packed(V4), packed(V4)), 1),
@@ -292,6 +297,8 @@ SENT = {
     "advertisement of another address": (
         V6, lambda lan: advertisement(lan.rivals, "2001:db8::51"), 0),
     "advertisement from afar": (V6, lambda lan: advertisement(lan.rivals, V6, hops=64), 0),
+    "in a VLAN": (V4, lambda lan: tagged(arp(lan.rivals, 2, packed(V4), packed(V4))), 0),
+    "advertisement in a VLAN": (V6, lambda lan: tagged(advertisement(lan.rivals, V6)), 0),
     "our own advertisement, reflected": (V6, lambda lan: advertisement(lan.nodes, V6), 0),
 }
 
