@@ -229,8 +229,8 @@ def test_other_interfaces(lan, vip, kind):
     for host in hosts:
         try:
             batch(host, *lines)
-        except AssertionError as problem:
-            pytest.skip("no %s here: %s" % (kind, problem))
+        except AssertionError:
+            pytest.skip("this kernel makes no %s" % kind)
         prepare(host, "over0", "192.0.2.%d/25 brd +" % (11 + hosts.index(host)))
         wait_until(lambda host=host: settled(host, "over0"), "the link-local address")
     wait_until(lambda: "LOWER_UP" in links(lan.node)["over0"]["flags"], "the link")
