@@ -66,8 +66,11 @@ def ip_stop(vip, shares=None) -> int:
 
 
 def end_connections(vip, going) -> None:
-    """End the address's TCP connections where kill_connections asks for it; see there for going."""
-    if ocf_is_true(vip.params["kill_connections"]):
+    """End the address's TCP connections where kill_connections asks for it; see there for going.
+
+    A start that makes a shared address a plain one removes it for a moment alone.
+    """
+    if vip.action == "stop" and ocf_is_true(vip.params["kill_connections"]):
         from ..changes import connections
         connections.end(vip, going)
 

@@ -98,6 +98,19 @@ def test_left_alone_while_another_bucket_is_here(need, agent, connections, vip):
     assert ended(connected[1])
 
 
+def test_a_start_ends_none(need, agent, connections, vip):
+    """Where a shared address is a plain one now, start removes it and adds it anew."""
+    need("nft", "nftables")
+    asked = dict(GIVEN, ip=vip, kill_connections="true")
+    for number in (0, 1):
+        assert agent("start", CRM_meta_clone=number, CRM_meta_clone_max=2, clusterip_firewall="nft",
+                     CRM_meta_globally_unique="true", **asked).rc == 0
+    connected = connections.to(vip)
+    done = agent("start", **asked)
+    assert done.rc == 0 and "is no shared address any more" in done.log, done
+    assert not any(ended(one, 0.05) for one in connected)
+
+
 @pytest.mark.parametrize("script, told", [
     ("exec sleep 600", "was ended after"), ("exit 1", "failed with 1"), ("exit 0", ""),
     ('case "$*" in *-K*) exit 0; esac; exec ss "$@"', "1 connections of 192.0.2.50 are left")])
