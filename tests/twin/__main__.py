@@ -17,7 +17,7 @@ def main(shape, parameters, steps):
     for difference in outcome.unexpected:
         print("NOT EXPECTED: %s\n" % compare.describe(difference))
     with play.Pair(shape, parameters) as pair:
-        before = pair.both("look")
+        before = pair.first_look()
         for step in play.split(steps):
             seen = pair.step(step)
             for who, old, new in zip(("shell", "ours"), before, seen):

@@ -85,7 +85,7 @@ def test_a_change_is_noticed(what, pattern, replacement, field, twins, tmp_path)
 def test_shapes_can_be_made(shape, twins):
     """Each network comes up, twice the same."""
     with play.Pair(shape, agents=twins) as pair:
-        seen = pair.both("look")
+        seen = pair.first_look()
         assert compare.same_state(seen)
         assert len(seen[0]["links"]) >= 5
 

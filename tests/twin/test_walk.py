@@ -66,7 +66,7 @@ class Walk:
         self.pair = play.Pair(SHAPE, agents=self.agents)
         self.model, self.free = model.Model(), True
         self.configure()
-        self.before = self.pair.both("look")
+        self.before = self.pair.first_look()
 
     def configure(self):
         """Another resource in place of the present one, as after a stop."""
