@@ -149,7 +149,7 @@ class Inside:
         if pid < FIRST:
             self.outcome.faults.append("signal %d for process %d" % (number, pid))
 
-    def _run(self, _path, argv):
+    def _run(self, _path, argv, _seconds=None):
         code, text = self._answer(argv)
         return children.Result(code, text)
 
