@@ -56,9 +56,9 @@ def ip_stop(vip, shares=None) -> int:
             ocf_exit_reason("Unable to remove " + ", ".join(
                 f"{one} from {one.nic}" for one in left))
             return OCF_ERR_GENERIC
+        restore_what_start_changed(vip, bool(held))
         if held:
             end_connections(vip, [])
-        restore_what_start_changed(vip, bool(held))
         if rules and not rules.remove_after_address():
             return rules.failure()
         forget_note(vip)                # last, so that a stop that is repeated looks here again

@@ -8,7 +8,8 @@ they are ended right before the address goes, and those that came in between rig
 
 from .. import changes, children, commands
 from ..addresses import Unreadable, address_places
-from ..ocf import ocf_log
+from ..ocf import ocf_is_true, ocf_log
+from . import files
 
 LIMIT = 2.0                 # seconds for one program: the address has to go whatever becomes of it
 
@@ -17,8 +18,11 @@ def end(vip, going) -> None:
     """End the established TCP connections of the VIP; never fails a stop.
 
     going: the Address objects that are about to be removed, [] once they are gone.  While the
-    address is in another place of this node, its connections are left alone.
+    address is in another place of this node, or comes back to lo, its connections are left alone.
     """
+    if vip.family == "inet" and ocf_is_true(vip.params["lvs_support"]) and \
+            files.read_file(files.state_file(vip.ip)):
+        return                  # restore_loopback() has it on lo again
     try:
         there = {(one.nic, str(one)) for one in address_places(vip.family, vip.ip)}
     except Unreadable as problem:

@@ -76,6 +76,8 @@ class Rehearsal:
         if os.path.basename(argv[0]) in SENDERS and argv[1:] != ["-V"]:
             self.note(commands.quoted(argv))
             return Result(0)
+        if argv[0] == "ss":
+            return Result(0)        # on paper all connections were ended
         result = self.end(self.begin(argv), seconds)
         words = argv[len(addresses.ip_command()):]
         if words[:2] == ["-o", "-f"] and words[3:5] == ["addr", "show"]:

@@ -15,7 +15,7 @@ SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 HA_BIN = ("send_arp", "send_ua")
 #: These say yes and do nothing: a log of the host's is none of ours, and arping takes seconds.
 QUIET = ("arping", "logger", "ha_logger", "ipoibarping")
-NAMES = ("ip",) + HA_BIN + QUIET
+NAMES = ("ip", "ss") + HA_BIN + QUIET
 
 EXITS = ("exit1", "exit2", "exit255", "signal", "silent", "garbage", "megabyte")
 #: From this call on the program is not there, or may not be executed; the call itself is done.

@@ -74,7 +74,7 @@ def test_wrong_meta_attribute(pair, agent, name, value):
 
 
 @pytest.mark.parametrize("name", ["lvs_support", "nodad", "noprefixroute", "flush_routes",
-                                  "run_arping", "arp_bg", "check_link_status"])
+                                  "run_arping", "arp_bg", "check_link_status", "kill_connections"])
 def test_odd_booleans_are_false(agent, name):
     assert agent("start", ip=VIP, **{name: "Perhaps so"}).rc == 0
 

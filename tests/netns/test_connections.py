@@ -84,6 +84,17 @@ def test_left_alone_while_the_address_is_elsewhere(pair, agent, connections, vip
     assert not any(ended(one, 0.05) for one in connected)
 
 
+def test_left_alone_where_lo_has_it_again(pair, agent, connections):
+    """A director of LVS that is a real server too goes on with what it serves."""
+    ip(pair.node, "addr", "add", "192.0.2.50/32", "dev", "lo")
+    assert agent("start", ip="192.0.2.50", lvs_support="true", **GIVEN).rc == 0
+    assert place(pair.node, "192.0.2.50") == "eth0/24"
+    connected = connections.to("192.0.2.50")
+    done = agent("stop", ip="192.0.2.50", lvs_support="true", kill_connections="true", **GIVEN)
+    assert done.rc == 0 and place(pair.node, "192.0.2.50") == "lo/32", done
+    assert not any(ended(one, 0.05) for one in connected)
+
+
 def test_left_alone_while_another_bucket_is_here(need, agent, connections, vip):
     need("nft", "nftables")
     asked = dict(GIVEN, ip=vip, CRM_meta_clone_max=2, CRM_meta_globally_unique="true",

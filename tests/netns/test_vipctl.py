@@ -98,6 +98,7 @@ CASES = {
     "nodad": {"ip": VIP6, "nodad": "true", "lvs_ipv6_addrlabel": "true"},
     "arping": {"ip": VIP, "arp_sender": "iputils_arping", "flush_routes": "yes"},
     "builtin": {"ip": VIP, "arp_sender": "builtin", "arp_count": "2"},
+    "connections": {"ip": VIP6, "kill_connections": "true"},
     "shared": {"ip": VIP, "CRM_meta_clone": "0", "CRM_meta_clone_max": "2",
                "CRM_meta_globally_unique": "true", "clusterip_firewall": "nft"},
 }
@@ -107,7 +108,7 @@ def changing(log):
     """The commands that a real action has logged in its trace, without its questions."""
     found = [line[2:] for line in log.splitlines() if line.startswith("+ ")]
     return [line for line in found if not any(word in line for word in (
-        " show", " list", "-V", "-S", "-L "))]
+        " show", " list", "-V", "-S", "-L ", "ss -H "))]
 
 
 @pytest.mark.parametrize("given", CASES.values(), ids=CASES)
