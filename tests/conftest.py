@@ -13,10 +13,8 @@ import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 KINDS = ("unit", "twin", "netns", "faults", "cluster", "vm", "packages")
-#: They take all CPUs by themselves, or go by time: they run apart from the others, one after the
-#: other; but clusters and the virtual machine, which mostly wait, run beside the rest of these.
+#: They take all CPUs by themselves, or go by time: they run alone, one after the other.
 ALONE = ("twin", "cluster", "vm")
-WAITING = ("cluster", "vm")
 TIMED = ("test_killed.py", "test_sick.py", "test_crowds.py", "test_limits.py", "test_bench.py")
 #: What bin/test does not install in the root of another release.
 NOT_THERE = re.compile(r"\(package (corosync|pacemaker|crmsh|pcs|qemu)")
@@ -75,7 +73,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(kind)
         if kind in ALONE or item.path.name in TIMED:
             item.add_marker("alone")
-            item.add_marker(pytest.mark.xdist_group("waiting" if kind in WAITING else "working"))
         elif kind == "faults":
             item.add_marker(pytest.mark.xdist_group(item.path.name))
         if kind == "cluster" and item.get_closest_marker("slow"):

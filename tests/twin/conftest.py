@@ -30,24 +30,10 @@ def everything():
 
 
 REPORT = report.Report()
-TEXTS = []      # reports of workers
-
-
-def pytest_sessionfinish(session):
-    """In a worker of pytest-xdist: hand the report over to the process that prints."""
-    if hasattr(session.config, "workeroutput") and REPORT.scenarios:
-        session.config.workeroutput["twin"] = REPORT.text()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node):
-    """Take the report of a worker."""
-    TEXTS.append(getattr(node, "workeroutput", {}).get("twin", ""))
 
 
 def pytest_terminal_summary(terminalreporter):
     """Print what was compared and the count per row."""
-    for text in [REPORT.text() if REPORT.scenarios else "", *TEXTS]:
-        if text:
-            terminalreporter.section("twin comparison")
-            terminalreporter.write_line(text)
+    if REPORT.scenarios:
+        terminalreporter.section("twin comparison")
+        terminalreporter.write_line(REPORT.text())

@@ -144,6 +144,5 @@ def _play(job):
 def play_all(scenarios, agents=(SHELL, OURS), workers=WORKERS):
     """Play many at once, each in fresh namespaces; yields Outcomes in order."""
     jobs = [(tuple(scenario), agents) for scenario in scenarios]
-    # What waits, such as a cluster's test that runs beside this one, comes first.
-    with multiprocessing.get_context("fork").Pool(workers, os.nice, (10,)) as pool:
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
         yield from pool.imap(_play, jobs, chunksize=4)

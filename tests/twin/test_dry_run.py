@@ -68,7 +68,7 @@ def differences(one):
 def test_a_dry_run_shows_the_commands_of_the_action(name, twins):
     jobs = [one for one in (SAMPLE if name == "one in twelve" else REST)
             if one[0] not in OF_THE_HOST and not any(word in one[3] for word in UNSEEN)]
-    with multiprocessing.get_context("fork").Pool(play.WORKERS, os.nice, (10,)) as pool:
+    with multiprocessing.get_context("fork").Pool(play.WORKERS) as pool:
         found = list(pool.imap(differences, jobs, chunksize=2))
     wrong = [text for _, texts in found for text in texts]
     assert not wrong, "\n".join(wrong[:20])
