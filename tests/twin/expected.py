@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections import namedtuple
 
-from . import compare, notes, routes, versions
+from . import compare, routes, versions
 from .step import Step
 
 EVERYTHING = ("rc", "stdout", "reason", "argv", "log") + compare.STATE

@@ -8,6 +8,7 @@ from . import play, versions
 
 pytestmark = pytest.mark.handwritten
 
+
 def since(version):
     """A mark for what only a shell agent from that version on does."""
     return pytest.mark.skipif(version not in versions.NEWER, reason="older shell agent")
