@@ -950,7 +950,7 @@ def test_the_last_bucket_takes_the_note_along(noted, stopped, monkeypatch, bucke
                                               left):
     """As the very last step: a stop that is repeated finds what this one did."""
     vip, module = noted(buckets, good)
-    monkeypatch.setattr(clusterip_share, "is_joined", lambda _nic, _mac: False)
+    vip.note = None         # the bucket alone tells
     monkeypatch.setattr(clusterip, "stray_mac", lambda _vip: ())
     assert stopped(vip) == rc
     assert module.done == done
@@ -969,18 +969,20 @@ def test_a_mac_that_cannot_be_left_keeps_the_note(fp, noted, stopped, joined):
 def test_a_plain_address_that_was_shared(noted, stopped, monkeypatch, names, good, rc, left):
     vip, module = noted((), good)
     vip.bucket = 0
+    vip.note = None if names else vip.note
     monkeypatch.setattr(clusterip_share, "is_joined", lambda _nic, _mac: False)
     assert stopped(vip, shares=names) == rc
     assert module.done == [("remove", True)] * len(names)
     assert is_noted(vip) is left
 
 
-@pytest.mark.parametrize("bucket", [1, 0])
-def test_an_address_that_stays_keeps_the_note(noted, stopped, bucket):
+@pytest.mark.parametrize("bucket, before", [(1, False), (0, False), (1, True), (0, True)])
+def test_an_address_that_stays_keeps_the_note(noted, stopped, bucket, before):
+    """And rules that do not go before it."""
     vip, module = noted()
-    vip.bucket = bucket
+    vip.bucket, module.BEFORE_ADDRESS = bucket, before
     assert stopped(vip, stays=True, shares=["nft"]) == 1
-    assert module.done == [] and is_noted(vip)
+    assert module.done == [("remove", True)] * (bucket and before) and is_noted(vip)
 
 
 @pytest.mark.parametrize("rc, left", [(0, False), (1, True)])
