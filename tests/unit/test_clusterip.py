@@ -3,11 +3,13 @@
 
 import os
 import pathlib
+import posix
 import random
 import re
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -140,6 +142,24 @@ def test_joined_macs():
     text = data("dev_mcast")
     assert clusterip_share.parse_joined(text, "eth0") == {MAC4}
     assert clusterip_share.parse_joined(text, "eth1") == set()
+
+
+@pytest.mark.parametrize("loaded, listed, release, rc", [
+    (True, "", "6.3", None), (False, "ECN\nCLUSTERIP\n", "6.3", None),
+    (False, "CLUSTERIP2\n", "6.2.9-x", 0), (False, "", "6.2", 1), (False, "", "6.3.0", None)])
+def test_where_the_target_is(fp, target, monkeypatch, tmp_path, loaded, listed, release, rc):
+    """Loaded, or as a module of a kernel that has it still."""
+    if not loaded:
+        monkeypatch.setattr(clusterip_target, "FOLDER", str(tmp_path / "none"))
+    monkeypatch.setattr(files, "read_file",
+                        lambda path: listed if path == "/proc/net/ip_tables_targets" else "")
+    monkeypatch.setattr(posix, "uname", lambda: types.SimpleNamespace(release=release))
+    fp.install("modprobe")
+    if rc is not None:
+        fp.query("modprobe -n -q ipt_CLUSTERIP", rc=rc)
+    there = loaded or "CLUSTERIP" in listed.split() or rc == 0
+    assert clusterip_target.has_target() is there
+    assert clusterip_target.has_target() is there, "asked once"
 
 
 @pytest.mark.parametrize("release, version", [
@@ -415,6 +435,7 @@ def test_tables_and_their_chains(shared, capfd, table, chain, firewall):
     ({"mac": "02:00:5e:00:00:01"}, "mac"), ({"ip": VIP6, "mac": MAC4}, "mac"),
     ({"bucket": 4}, "meta attribute clone"), ({"clusterip_hash_seed": "x"}, "clusterip_hash_seed"),
     ({"clusterip_table": "raw"}, "clusterip_table"), ({"clusterip_chain": "-X"}, "clusterip_chain"),
+    ({"clusterip_chain": "x" * 29}, "clusterip_chain"),
     ({"clusterip_chain": "OUTPUT"}, "clusterip_chain"),
     ({"clusterip_chain": "ä"}, "clusterip_chain"),
     ({"ip": VIP6, "clusterip_firewall": "iptables"}, "clusterip_firewall"),
