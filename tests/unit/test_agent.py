@@ -227,6 +227,14 @@ def test_stop_ipv6(fp, agent, captured):
     assert agent("stop", lvs_ipv6_addrlabel="true", lvs_ipv6_addrlabel_value=7, **ON_ETH0_6).rc == 0
 
 
+def test_an_address_that_stays_keeps_its_label(fp, agent, scene):
+    fp.query(SHOW6, scene.here6)
+    fp.run(DELETE6, rc=2)
+    fp.query(SHOW6, scene.here6)
+    fp.query(SHOW6, scene.here6)
+    assert agent("stop", lvs_ipv6_addrlabel="true", **ON_ETH0_6).rc == 1
+
+
 @pytest.mark.parametrize("rc", [0, 2, 127])
 def test_stop_fails_only_where_the_address_is_still_there(fp, agent, captured, rc):
     fp.query(SHOW4, captured("addr-inet-to-10"))

@@ -76,9 +76,13 @@ def test_where_send_arp_is(fp, tmp_path, env, text, expected):
     assert announce.ha_bin() == expected
 
 
-def test_where_send_arp_is_without_anything(fp):
+@pytest.mark.parametrize("there, folder", [
+    ("/usr/libexec/heartbeat", "/usr/libexec/heartbeat"), ("/nowhere", "/usr/libexec/heartbeat"),
+    ("/usr/lib/heartbeat", "/usr/lib/heartbeat")])
+def test_where_send_arp_is_without_anything(fp, monkeypatch, there, folder):
     del announce.ENV["HA_BIN"]
-    assert announce.ha_bin() in ("/usr/libexec/heartbeat", "/usr/lib/heartbeat")
+    monkeypatch.setattr(announce.commands, "is_file", lambda path: path == there + "/send_arp")
+    assert announce.ha_bin() == folder
 
 
 # --- running it ------------------------------------------------------------------------------

@@ -3,11 +3,13 @@
 
 import os
 import pathlib
+import posix
 import random
 import re
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
@@ -140,6 +142,24 @@ def test_joined_macs():
     text = data("dev_mcast")
     assert clusterip_share.parse_joined(text, "eth0") == {MAC4}
     assert clusterip_share.parse_joined(text, "eth1") == set()
+
+
+@pytest.mark.parametrize("loaded, listed, release, rc", [
+    (True, "", "6.3", None), (False, "ECN\nCLUSTERIP\n", "6.3", None),
+    (False, "CLUSTERIP2\n", "6.2.9-x", 0), (False, "", "6.2", 1), (False, "", "6.3.0", None)])
+def test_where_the_target_is(fp, target, monkeypatch, tmp_path, loaded, listed, release, rc):
+    """Loaded, or as a module of a kernel that has it still."""
+    if not loaded:
+        monkeypatch.setattr(clusterip_target, "FOLDER", str(tmp_path / "none"))
+    monkeypatch.setattr(files, "read_file",
+                        lambda path: listed if path == "/proc/net/ip_tables_targets" else "")
+    monkeypatch.setattr(posix, "uname", lambda: types.SimpleNamespace(release=release))
+    fp.install("modprobe")
+    if rc is not None:
+        fp.query("modprobe -n -q ipt_CLUSTERIP", rc=rc)
+    there = loaded or "CLUSTERIP" in listed.split() or rc == 0
+    assert clusterip_target.has_target() is there
+    assert clusterip_target.has_target() is there, "asked once"
 
 
 @pytest.mark.parametrize("release, version", [
@@ -415,6 +435,7 @@ def test_tables_and_their_chains(shared, capfd, table, chain, firewall):
     ({"mac": "02:00:5e:00:00:01"}, "mac"), ({"ip": VIP6, "mac": MAC4}, "mac"),
     ({"bucket": 4}, "meta attribute clone"), ({"clusterip_hash_seed": "x"}, "clusterip_hash_seed"),
     ({"clusterip_table": "raw"}, "clusterip_table"), ({"clusterip_chain": "-X"}, "clusterip_chain"),
+    ({"clusterip_chain": "x" * 29}, "clusterip_chain"),
     ({"clusterip_chain": "OUTPUT"}, "clusterip_chain"),
     ({"clusterip_chain": "ä"}, "clusterip_chain"),
     ({"ip": VIP6, "clusterip_firewall": "iptables"}, "clusterip_firewall"),
@@ -950,7 +971,7 @@ def test_the_last_bucket_takes_the_note_along(noted, stopped, monkeypatch, bucke
                                               left):
     """As the very last step: a stop that is repeated finds what this one did."""
     vip, module = noted(buckets, good)
-    monkeypatch.setattr(clusterip_share, "is_joined", lambda _nic, _mac: False)
+    vip.note = None         # the bucket alone tells
     monkeypatch.setattr(clusterip, "stray_mac", lambda _vip: ())
     assert stopped(vip) == rc
     assert module.done == done
@@ -969,18 +990,20 @@ def test_a_mac_that_cannot_be_left_keeps_the_note(fp, noted, stopped, joined):
 def test_a_plain_address_that_was_shared(noted, stopped, monkeypatch, names, good, rc, left):
     vip, module = noted((), good)
     vip.bucket = 0
+    vip.note = None if names else vip.note
     monkeypatch.setattr(clusterip_share, "is_joined", lambda _nic, _mac: False)
     assert stopped(vip, shares=names) == rc
     assert module.done == [("remove", True)] * len(names)
     assert is_noted(vip) is left
 
 
-@pytest.mark.parametrize("bucket", [1, 0])
-def test_an_address_that_stays_keeps_the_note(noted, stopped, bucket):
+@pytest.mark.parametrize("bucket, before", [(1, False), (0, False), (1, True), (0, True)])
+def test_an_address_that_stays_keeps_the_note(noted, stopped, bucket, before):
+    """And rules that do not go before it."""
     vip, module = noted()
-    vip.bucket = bucket
+    vip.bucket, module.BEFORE_ADDRESS = bucket, before
     assert stopped(vip, stays=True, shares=["nft"]) == 1
-    assert module.done == [] and is_noted(vip)
+    assert module.done == [("remove", True)] * (bucket and before) and is_noted(vip)
 
 
 @pytest.mark.parametrize("rc, left", [(0, False), (1, True)])

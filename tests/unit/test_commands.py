@@ -256,14 +256,6 @@ def test_what_nobody_asks_for_is_ended():
     assert (len(os.listdir("/proc/self/fd")), kept.read_text()) == before
 
 
-def test_remaining_time(monkeypatch):
-    assert children.remaining() == 20
-    children.set_deadline(5)
-    assert 4.5 < children.remaining() <= 5
-    children.set_deadline(-5)
-    assert children.remaining() == 0
-
-
 @pytest.mark.parametrize("words", [
     ["ip", "-o", "addr", "192.0.2.1/24", "2001:db8::1", "a=b", "+", "-", "%", "@", "x,y"],
     ["", " ", "'", "''", '"', "a'b", "$x", "`x`", "a\\b", "*", "~", "#", "!", "a\nb", "\u00e9",
@@ -455,28 +447,6 @@ def wait_until_ended(pid):
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-@pytest.mark.parametrize("pause, granted", [(0.3, 0.3), (60, 1.0)])
-def test_a_pause_is_given_back(monkeypatch, pause, granted):
-    """The program was paused as well: it gets the time again, a second at most."""
-    now, shift = time.monotonic, [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now() + shift[0])
-    limit = children.Limit(0.01)
-    shift[0] = 0.01 + pause
-    assert granted - 0.1 < limit.left() <= granted + 0.1
-    shift[0] += 60
-    assert limit.left() == 0 == limit.left()
-
-
-@pytest.mark.parametrize("step, least", [(0.0, children.LEAST), (1.0, 1.0)])
-def test_a_step_behind_the_deadline_has_time_of_its_own(step, least):
-    children.set_deadline(-5, step=step)
-    assert children.remaining() == 0
-    assert least - 0.1 < children.Limit().left() <= least
-    children.set_deadline(30, step=step)
-    assert 29 < children.Limit().left() <= 30
-    assert 0 < children.Limit(0.05).left() <= 0.05
-
-
 @pytest.mark.parametrize("start", [commands.query, changes.run], ids=["query", "run"])
 def test_one_that_hangs_costs_the_others_their_step(start):
     """A node whose programs all hang gets through a stop, if only with 1, before its timeout."""
@@ -492,16 +462,6 @@ def test_one_that_hangs_costs_the_others_their_step(start):
     assert start(["sleep", "60"]).timed_out
     assert time.monotonic() - begin < 0.4
     assert 29 < children.Limit(30).left() <= 30, "a limit that is given stays"
-
-
-def test_an_overrun():
-    children.set_deadline(-5, step=3.0)
-    limit = children.Limit()
-    assert not limit.timed_out and limit.left() > 2.9
-    limit.overrun()
-    assert limit.timed_out and children.Limit().left() <= children.LEAST
-    children.set_deadline(-5, step=3.0)          # another action
-    assert children.Limit().left() > 2.9
 
 
 @pytest.mark.parametrize("start", [commands.query, changes.run], ids=["query", "run"])

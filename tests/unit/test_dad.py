@@ -206,6 +206,15 @@ def test_a_start_that_tries_anew(fp, agent, scene, flags, clock):
     assert any("collision" in line and line.startswith("WARNING") for line in done.log)
 
 
+def test_a_start_where_a_duplicate_was_found_before(fp, agent, scene, flags, clock):
+    fp.query(SHOW6, flags["failed"])
+    fp.run(DELETE6)
+    fp.query(EXACT6)
+    scene.add6()
+    scene.announce6()
+    assert agent("start", **ON_ETH0_6).rc == 0
+
+
 def test_a_start_that_cannot_add_it_anew(fp, agent, scene, flags, clock):
     """The reason is the kernel's own sentence, and no note is left."""
     scene.look6()

@@ -16,7 +16,7 @@ from tests.unit.scenes import ON_ETH0, SHOW4
 @pytest.fixture
 def blue(host, fp):
     """A namespace named blue, as far as its mount point shows; there is none else."""
-    real = posix.stat
+    real, listdir = posix.stat, posix.listdir
 
     class Mounted:
         st_dev = 4
@@ -38,6 +38,8 @@ def blue(host, fp):
         return real(path, *words, **more)
 
     host.setattr(posix, "stat", stat)
+    host.setattr(posix, "listdir", lambda path: ["blue", "unmounted"] if path == "/var/run/netns"
+                 else listdir(path))
 
 
 @pytest.mark.parametrize("action, rc", [
@@ -61,6 +63,7 @@ def test_a_name_that_cannot_be(agent, blue, name, action, rc):
     assert done.rc == rc
     assert len(done.reasons) == (rc in (1, 6))
     assert not done.reasons or "network_namespace [" in done.reasons[0]
+    assert not any("does not exist" in line for line in done.log)
 
 
 @pytest.mark.parametrize("name", [" blue", "blue\n", "\tblue "])
@@ -175,6 +178,7 @@ def test_an_address_that_is_not_in_there(fp, agent, scene, lost, number, text):
         scene.here.replace("eth0", text) if text else ""
     fp.query(inside(SHOW4, number()), here)
     assert agent("monitor", network_namespace="red", **ON_ETH0).rc == 7
+    assert lost.exists()
 
 
 @pytest.mark.parametrize("action, rc", [("monitor", 7), ("probe", 1), ("stop", 1)])
@@ -198,13 +202,18 @@ def test_a_note_of_a_namespace_that_is_nowhere(agent, blue, lost):
     assert not lost.exists()
 
 
-def test_a_namespace_that_has_its_name(fp, agent, blue, tmp_path):
-    """Of the noted inode: nothing is looked for, whatever its address does."""
-    note = tmp_path / "rsctmp" / "IPaddr2-192.0.2.10,nic=eth0,netns=blue"
-    note.write_text("interface 2 eth0\naddress 192.0.2.10/25\nnic eth0\nnetwork_namespace blue\n"
-                    "shared \nboot %s\nnetns 4026530001\nend\n" % place.boot_id())
-    fp.replace("ip netns exec blue /ocf/IPaddr2 stop")
-    assert agent("stop", network_namespace="blue", **ON_ETH0).rc == 0
+@pytest.mark.parametrize("action, name, netns", [
+    ("stop", "blue", "4026530001"), ("stop", "blue", ""), ("stop", "red", "4026530001"),
+    ("validate-all", "red", LOST)])
+def test_a_namespace_that_is_not_looked_for(fp, agent, lost, host, action, name, netns):
+    """It has its name, or another one, or is unknown; or the action does not ask."""
+    text = lost.read_text().replace(LOST, netns).replace("red", name)
+    lost.rename(str(lost).replace("red", name)).write_text(text)
+    host.setattr(namespace, "open_lost", lambda _inode: pytest.fail("looked for"))
+    if name == "blue":
+        fp.replace("ip netns exec blue /ocf/IPaddr2 stop")
+    done = agent(action, network_namespace=name, **ON_ETH0)
+    assert done.rc == (0 if action == "stop" else 5)
 
 
 # --- where a namespace is --------------------------------------------------------------------

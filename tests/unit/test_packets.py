@@ -254,6 +254,7 @@ def fixture_wire(monkeypatch):
     kernel(monkeypatch, 1, MAC)
     made = Wire()
     monkeypatch.setattr(packets._socket, "socket", lambda *_words: made)
+    monkeypatch.setattr(packets, "is_router", lambda nic: nic == "ib0")
     return made
 
 
@@ -272,8 +273,8 @@ def test_each_round_reads_the_hardware_address(wire, ip, mac):
         assert wire.sent == [packets.garp_frame(new, VIP, reply, wire.mac)
                              for reply in (False, True)]
     else:
-        assert before == [packets.na_frame(old, VIP6, source=MAC)]
-        assert wire.sent == [packets.na_frame(new, VIP6, source=wire.mac)]
+        assert before == [packets.na_frame(old, VIP6, True, MAC)]
+        assert wire.sent == [packets.na_frame(new, VIP6, True, wire.mac)]
 
 
 @pytest.mark.parametrize("kind, address", [(0, b""), (65534, b"")])

@@ -2,6 +2,7 @@
 """What OCF_TRACE_RA writes, and where."""
 
 import os
+import posix
 
 import pytest
 
@@ -69,6 +70,12 @@ def test_what_is_no_target(fp, agent, tmp_path, target):
     assert done.rc == 7
     assert any(line.startswith("WARNING: OCF_TRACE_FILE [%s]" % target) for line in done.log)
     assert os.listdir(tmp_path / "var/trace_ra/IPaddr2")
+
+
+def test_at_a_terminal_it_goes_there(fp, agent, host):
+    host.setattr(posix, "isatty", lambda _fd: True)
+    done = agent("stop", env={"OCF_TRACE_RA": "1"}, ip="x")
+    assert any("stop of IPaddr2(vip)[" in line for line in done.reasons)
 
 
 def test_a_trace_that_cannot_be_written_stops_nothing(fp, agent, scene, tmp_path):
