@@ -309,16 +309,17 @@ def test_what_is_left_to_the_background_is_announced_there(fp, agent, scene, fla
 
 
 def test_stop_finds_who_waits(fp, vip6, host6, scene, monkeypatch):
-    """By the pid file, which it holds for as long as it waits."""
+    """By the pid file, which it holds for as long as it waits; of one before it nothing stays."""
     burst = sender.Burst(vip6, "5", "info")
     seen = []
 
     def look(_vip, _index):
         seen.append(sender.pid_file(vip6))
-        seen.append(scene.pid_file(IP6).read_text().split()[1])
+        seen.append(scene.pid_file(IP6).read_text().splitlines()[1:])
         return None
 
     monkeypatch.setattr(sender, "wait_in_background", look)
+    scene.pid_file(IP6).write_text("4194304\nstale\n" * 5)
     sender.announce_once_settled(burst)
-    assert seen == [str(scene.pid_file(IP6)), "eth0"]
+    assert seen == [str(scene.pid_file(IP6)), ["eth0"]]
     assert not scene.pid_file(IP6).exists()
