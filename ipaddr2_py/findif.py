@@ -10,7 +10,8 @@ from .addresses import (IFF_NOARP, Unreadable, address_bytes, failure, in_networ
                         interface_flags, ip_query, is_host_address, is_ipsec, is_missing,
                         link_show_words, name_of, parse_addresses)
 from .commands import split
-from .ocf import OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, ocf_is_decimal, ocf_log
+from .ocf import (OCF_ERR_CONFIGURED, OCF_ERR_GENERIC, OCF_ERR_INSTALLED, ocf_is_decimal,
+                  ocf_log)
 
 BITS = {"inet": 32, "inet6": 128}
 #: The longest prefix that is a default route in disguise, as VPN programs lay it.
@@ -43,12 +44,14 @@ class FindifError(Exception):
 class Route:
     """A route that holds the VIP: prefix length, metric, interface, source address, the line.
 
-    proto and expires as printed ("" without); down: whether it is marked linkdown or dead.
+    proto and expires as printed ("" without); down: whether it is marked linkdown or dead; vrf:
+    the VRF's table that it was found in, "" for any other.
     """
 
-    __slots__ = ("prefix", "metric", "nic", "src", "line", "proto", "expires", "down")
+    __slots__ = ("prefix", "metric", "nic", "src", "line", "proto", "expires", "down", "vrf")
 
-    def __init__(self, prefix, metric, nic, src="", line="", proto="", expires="", down=False):
+    def __init__(self, prefix, metric, nic, src="", line="", proto="", expires="", down=False,
+                 vrf=""):
         self.prefix = prefix
         self.metric = metric
         self.nic = nic
@@ -57,6 +60,7 @@ class Route:
         self.proto = proto
         self.expires = expires
         self.down = down
+        self.vrf = vrf
 
 
 def ipcheck_ipv4(text: str) -> bool:
@@ -293,38 +297,60 @@ def getnetworkinfo(text: str):
     return None
 
 
-def list_routes(family: str, match: str, proto: str) -> list:
+def list_routes(family: str, match: str, proto: str, table: str = "") -> list:
     """The routes that hold `match` (an address, or address/length), as Route objects."""
-    text = read_routes(route_list_words(family, match, proto))
+    text = read_routes(route_list_words(family, match, proto, table), table)
     try:
         return parse_routes(text, family)
     except Unreadable as problem:
         raise FindifError(OCF_ERR_GENERIC, str(problem), unreadable=True) from None
 
 
-def route_list_words(family: str, match: str, proto: str) -> list:
-    """The words that ask `ip` for the routes that hold `match`."""
+def route_list_words(family: str, match: str, proto: str, table: str = "") -> list:
+    """The words that ask `ip` for the routes that hold `match`, in table main unless given."""
+    table_words = ["table", table] if table else []
     proto_words = ["proto", proto] if proto else []
     scope = ["scope", "link"] if family == "inet" else []
-    return ["-o", "-f", family, "route", "list", "match", match, *proto_words, *scope]
+    return ["-o", "-f", family, "route", "list", "match", match, *table_words, *proto_words,
+            *scope]
 
 
-def read_routes(words) -> str:
-    """What `ip WORDS` printed; raises FindifError where it failed."""
+def read_routes(words, table: str = "") -> str:
+    """What `ip WORDS` printed; raises FindifError where it failed.
+
+    table: the one that is asked for, "" for main.  One without routes does not exist to the kernel
+    (Linux 4.20, net/ipv4/fib_frontend.c, inet_dump_fib()).
+    """
     result = ip_query(words)
+    if table and result.rc and "FIB table does not exist" in result.err:
+        return ""
+    if table and result.rc and f'argument "{table}" is wrong' in result.err:
+        raise FindifError(OCF_ERR_INSTALLED, f"route_table [{table}] is no routing table here: "
+                          "names are listed in /etc/iproute2/rt_tables")
     if result.rc:
         raise FindifError(OCF_ERR_GENERIC, failure(words, result), unreadable=True)
     return result.out
 
 
-def places(family: str, ip: str, nic: str, netmask: str, proto: str = "") -> list:
+def places(family: str, ip: str, nic: str, netmask: str, proto: str = "",
+           table: str = "") -> list:
     """The routes that may say where the VIP belongs, as Route objects; see findif().
 
     Raises FindifError where they cannot be told.
     """
     match = ip + ("/" + netmask if netmask else "")
-    routes = [route for route in list_routes(family, match, proto)
+    routes = [route for route in list_routes(family, match, proto, table)
               if may_count(route, family, nic)]
+    if not routes and nic and not table:
+        from .actions import tables
+        try:
+            vrf = tables.of_vrf(nic)
+        except Unreadable as problem:
+            raise FindifError(OCF_ERR_GENERIC, str(problem), unreadable=True) from None
+        routes = [route for route in list_routes(family, match, proto, vrf)
+                  if may_count(route, family, nic)] if vrf else []
+        for route in routes:
+            route.vrf = vrf
     if not routes and family == "inet" and ip.startswith("127."):
         words = ["-o", "-f", "inet", "route", "list", "match", ip, "table", "local",
                  "scope", "host"]
@@ -333,30 +359,34 @@ def places(family: str, ip: str, nic: str, netmask: str, proto: str = "") -> lis
     return routes
 
 
-def findif(family: str, ip: str, nic: str, netmask: str, proto: str = "", held=()) -> "Route":
+def findif(family: str, ip: str, nic: str, netmask: str, proto: str = "", held=(),
+           table: str = "") -> "Route":
     """The Route that says where the VIP belongs: nic and prefix filled in, src where known.
 
     nic (resolved) and netmask (digits) are "" where not given; with both given no route is
-    needed.  Where one of the places that routes name is among held, the Address objects of the VIP,
-    that is the one.  Raises FindifError with exit code 1 where the routes do not tell.
+    needed.  The routes are those of `table`, "" for main and, with nic, that of its VRF.  Where
+    one of the places that routes name is among held, the Address objects of the VIP, that is the
+    one.  Raises FindifError with exit code 1 where the routes do not tell.
     """
     length = prefixcheck(netmask, family) if netmask else None
     if nic and netmask:
         return Route(-1 if length is None else length, 0, nic)
     if address_bytes(ip, family) is None or netmask and length is None:
         raise FindifError(OCF_ERR_GENERIC, f"{ip}/{netmask} is no address with a prefix length")
-    routes = places(family, ip, nic, str(length) if length else "", proto)
+    routes = places(family, ip, nic, str(length) if length else "", proto, table)
     there = {(one.nic, one.prefix) for one in held if not one.peer and not is_ipsec(one.nic)}
     route = best_route([route for route in routes
                         if (route.nic, length or route.prefix) in there] or routes)
     if route is None:
         missing = " and ".join(name for name, value in (("nic", nic), ("cidr_netmask", netmask))
                                if not value)
-        raise FindifError(OCF_ERR_GENERIC, f"no route{' on ' + nic if nic else ''} holds "
+        raise FindifError(OCF_ERR_GENERIC, f"no route{' on ' + nic if nic else ''}"
+                          f"{' in table ' + table if table else ''} holds "
                           f"{ip}{'/' + netmask if netmask else ''}: {missing} cannot be found; set "
                           f"{'them' if ' ' in missing else 'it'}, or add a route or an address of "
                           "that network")
-    return Route(length or route.prefix, route.metric, nic or route.nic, route.src, route.line)
+    return Route(length or route.prefix, route.metric, nic or route.nic, route.src, route.line,
+                 vrf=route.vrf)
 
 
 def find_broadcast(nic: str, ip: str, src: str = "", prefix: int = 32) -> str:

@@ -256,11 +256,18 @@ address moves and miss the first round. A stop in the meantime calls it off. Emp
 no second round. Example: 5.
 """),
     Parameter("kill_connections", "boolean", "false", "End the VIP's connections on stop", """\
-When true, a stop that takes the address away ends its established TCP connections on this node, by
-ss(8) with -K: clients are told at once and connect again, to the node that has the address by then,
+When true, a stop that has taken the address away ends its established TCP connections on this node,
+by ss(8) with -K: clients are told at once, and connect to the node that has the address by then;
 and a service here does not wait for clients that went elsewhere. The connections of other addresses
 are left alone, and so are those of a shared address while this node has another bucket of it. Where
 the kernel cannot do it (CONFIG_INET_DIAG_DESTROY), a warning is logged, and stop is none the worse.
+"""),
+    Parameter("route_table", "string", "", "Routing table to look in", """\
+The routing table in which nic and cidr_netmask are looked up, where they are not given: its number,
+or its name in /etc/iproute2/rt_tables. Use it where the address's network is not in the main table
+(policy routing). It is read, and nothing is written there: the kernel lays the address's own route
+in the main table, or in that of the interface's VRF. Left empty, it is the main table and, with nic
+given, the table of the VRF that nic is a port of. Example: 100.
 """),
 )
 

@@ -30,6 +30,7 @@ class Vip:
     | namespace | network_namespace as the names of files have it, "" without |
     | nic, prefix | interface ("" unknown) and prefix length (int, -1 unknown) |
     | src | source address of the route that told them, "" where none did |
+    | vrf | number of the VRF's routing table that told them, "" for any other |
     | label | the IPv4 label NIC:IFLABEL, "" without |
     | bucket, buckets | this instance's bucket of a shared address, counted from 1, and how many
     there are; bucket is 0 for a plain address |
@@ -40,8 +41,8 @@ class Vip:
     | nodad, sender, background | what nodad, arp_sender and arp_bg come to |
     """
 
-    __slots__ = ("action", "params", "family", "ip", "namespace", "nic", "prefix", "src", "label",
-                 "bucket", "buckets", "note", "held", "noted", "mac", "nodad", "sender",
+    __slots__ = ("action", "params", "family", "ip", "namespace", "nic", "prefix", "src", "vrf",
+                 "label", "bucket", "buckets", "note", "held", "noted", "mac", "nodad", "sender",
                  "background")
 
     def __init__(self, action: str, values: dict):
@@ -50,7 +51,7 @@ class Vip:
         self.family = "inet6" if ":" in values["ip"] else "inet"
         self.ip = canonical(values["ip"], self.family)
         self.namespace = ENV.get(NAMESPACE_VARIABLE, "").replace("/", "_")
-        self.nic = self.src = self.label = ""
+        self.nic = self.src = self.vrf = self.label = ""
         self.prefix = -1
         self.bucket, self.buckets = 0, 1
         self.note = self.held = None
@@ -155,7 +156,7 @@ def refuse_bad_words(action: str, values) -> None:
     do without any other such value.
     """
     if action in CHECKED_ACTIONS:
-        for name in ("ip", "nic", "cidr_netmask", "iflabel", "proto"):
+        for name in ("ip", "nic", "cidr_netmask", "iflabel", "proto", "route_table"):
             refuse_words(name, values[name])
         return
     for name in ("ip", "nic", "cidr_netmask"):
@@ -267,6 +268,9 @@ def run_findif(vip) -> None:
         if vip.action in CHECKED_ACTIONS:
             findif_check_params(vip.family, values["ip"], values["nic"], netmask,
                                 values["broadcast"])
+            if values["route_table"]:
+                from .actions import tables
+                tables.check(values["route_table"])
         netmask = str(prefixcheck(netmask, vip.family) or netmask)
         found = None
         if vip.action != "validate-all" and address_bytes(vip.ip, vip.family):
@@ -275,7 +279,8 @@ def run_findif(vip) -> None:
             found = noted_place(vip, netmask)
         if not found:
             nic = ifcheck(values["nic"])[1] or values["nic"] if values["nic"] else ""
-            found = findif(vip.family, vip.ip, nic, netmask, values["proto"], vip.held or ())
+            found = findif(vip.family, vip.ip, nic, netmask, values["proto"], vip.held or (),
+                           values["route_table"])
     except FindifError as problem:
         if vip.action not in CHECKED_ACTIONS and not problem.unreadable and was_here(vip):
             ocf_log("info", f"{vip.ip} is not on {vip.note.name}, where start put it, nor "
@@ -287,7 +292,7 @@ def run_findif(vip) -> None:
             raise OcfExit(OCF_NOT_RUNNING) from None
         ocf_exit_reason(f"[findif] failed: {problem.reason}")
         raise OcfExit(problem.rc) from None
-    vip.nic, vip.prefix, vip.src = found.nic, found.prefix, found.src
+    vip.nic, vip.prefix, vip.src, vip.vrf = found.nic, found.prefix, found.src, found.vrf
     vip.noted = isinstance(found, NotedPlace) and found.settled
 
 
@@ -296,7 +301,7 @@ class NotedPlace:
     and prefix; settled: whether note and kernel agree on it."""
 
     __slots__ = ("nic", "prefix", "settled")
-    src = ""
+    src = vrf = ""
 
     def __init__(self, nic, prefix, settled=True):
         self.nic = nic
@@ -313,7 +318,8 @@ def ask_where(vip, netmask: str) -> list:
     addresses.prefetch_ip(addresses.addr_show_words(vip.family, vip.ip))
     if not (vip.note or nic and netmask) and (not netmask or prefixcheck(netmask, vip.family)):
         match = f"{vip.ip}/{netmask}" if netmask else vip.ip
-        addresses.prefetch_ip(route_list_words(vip.family, match, vip.params["proto"]))
+        addresses.prefetch_ip(route_list_words(vip.family, match, vip.params["proto"],
+                                               vip.params["route_table"]))
     return places_or_exit(vip)
 
 

@@ -272,8 +272,9 @@ def asks_for_prefix_route(vip) -> bool:
 
 def exact_route_words(vip) -> list:
     """The words that ask `ip` for the routes to the VIP's network, over its interface."""
+    table_words = ["table", vip.vrf] if vip.vrf else []
     return ["-o", "-f", "inet6", "route", "list", "exact", f"{vip.ip}/{vip.prefix}",
-            "dev", vip.nic]
+            *table_words, "dev", vip.nic]
 
 
 def has_prefix_route(vip) -> bool:

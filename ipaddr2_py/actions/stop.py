@@ -48,8 +48,6 @@ def ip_stop(vip, shares=None) -> int:
             ending = stop_sender(vip, held)
         ocf_log("info", f"IP status = {'ok' if held else 'no'}, "
                 f"IP_CIP={'yes' if vip.bucket else ''}")
-        if held:
-            end_connections(vip, held)
         left = remove(vip, held)
         wait_for_senders(ending)
         if left:
@@ -58,21 +56,21 @@ def ip_stop(vip, shares=None) -> int:
             return OCF_ERR_GENERIC
         restore_what_start_changed(vip, bool(held))
         if held:
-            end_connections(vip, [])
+            end_connections(vip)
         if rules and not rules.remove_after_address():
             return rules.failure()
         forget_note(vip)                # last, so that a stop that is repeated looks here again
     return OCF_SUCCESS
 
 
-def end_connections(vip, going) -> None:
-    """End the address's TCP connections where kill_connections asks for it; see there for going.
+def end_connections(vip) -> None:
+    """End the TCP connections of the address, which is gone, where kill_connections asks for it.
 
     A start that makes a shared address a plain one removes it for a moment alone.
     """
     if vip.action == "stop" and ocf_is_true(vip.params["kill_connections"]):
         from ..changes import connections
-        connections.end(vip, going)
+        connections.end(vip)
 
 
 def restore_what_start_changed(vip, was_here: bool) -> None:
@@ -222,9 +220,10 @@ def route_names(vip) -> list:
     """Names of the interfaces where the routes may have the VIP; none where they do not tell."""
     values = vip.params
     netmask = prefixcheck(maybe_convert_dotted_quad_to_cidr(values["cidr_netmask"]), vip.family)
-    proto = "" if bad_word(values["proto"]) else values["proto"]
+    proto, table = ["" if bad_word(values[name]) else values[name]
+                    for name in ("proto", "route_table")]
     try:
-        routes = places(vip.family, vip.ip, "", str(netmask) if netmask else "", proto)
+        routes = places(vip.family, vip.ip, "", str(netmask) if netmask else "", proto, table)
     except FindifError as problem:
         ocf_log("warn", f"the routes to {vip.ip} cannot be listed: {problem.reason}")
         return []

@@ -12,7 +12,7 @@ import tempfile
 from .. import addresses, agent, changes, children, commands
 from ..actions import start, stop
 from ..announce import lookout, packets, pidfile, sender
-from ..changes import promotion
+from ..changes import connections, promotion
 from ..children import Result
 from ..clusterip import share, target
 from ..commands import ENV
@@ -47,8 +47,12 @@ class Rehearsal:
 
     def run(self, argv, _seconds=None):
         """In place of changes.run()."""
-        self.note(commands.quoted(argv))
         words = argv[len(addresses.ip_command()):]
+        if words[:1] == ["-batch"]:
+            with open(words[1], encoding="utf-8") as lines:
+                self.note(connections.shell_line(lines.read().splitlines()))
+            return Result(0)
+        self.note(commands.quoted(argv))
         if words[:1] == ["-f"] and words[2:3] == ["addr"]:
             self.on_paper(words[1], words[3], words[4:])
         elif words[:1] == ["maddress"]:

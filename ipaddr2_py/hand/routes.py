@@ -3,6 +3,7 @@
 
 from .. import addresses, findif, params
 from .. import vip as vips
+from ..actions import tables
 from ..commands import ENV, split
 
 
@@ -22,9 +23,17 @@ def weighed(_action) -> list:
     if nic and netmask:
         return []
     match = f"{ip}/{netmask}" if netmask else ip
-    text = findif.read_routes(findif.route_list_words(family, match, values["proto"]))
-    routes = findif.parse_routes(text, family)
-    good = [route for route in routes if findif.may_count(route, family, nic)]
+    table = values["route_table"]
+    while True:
+        text = findif.read_routes(
+            findif.route_list_words(family, match, values["proto"], table), table)
+        routes = findif.parse_routes(text, family)
+        good = [route for route in routes if findif.may_count(route, family, nic)]
+        if good or table or not nic:
+            break
+        table = tables.of_vrf(nic)
+        if not table:
+            break
     found = []
     while good:
         best = findif.best_route(good)

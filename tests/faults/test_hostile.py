@@ -51,11 +51,11 @@ NAMES = """ip nic cidr_netmask netmask broadcast iflabel lvs_support lvs_ipv6_ad
 lvs_ipv6_addrlabel_value mac clusterip_hash unique_clone_address arp_interval arp_count
 arp_count_refresh arp_bg arp_sender send_arp_opts flush_routes run_arping nodad noprefixroute
 preferred_lft network_namespace proto check_link_status metric clusterip_firewall
-clusterip_hash_seed clusterip_table clusterip_chain arp_repeat_after kill_connections CRM_meta_clone
-CRM_meta_globally_unique CRM_meta_interval CRM_meta_timeout""".split()
+clusterip_hash_seed clusterip_table clusterip_chain arp_repeat_after kill_connections route_table
+CRM_meta_clone CRM_meta_globally_unique CRM_meta_interval CRM_meta_timeout""".split()
 #: Those that name something: half of all hostile values go here.
 NAMING = ["ip", "nic", "iflabel", "network_namespace", "broadcast", "cidr_netmask", "proto",
-          "preferred_lft", "mac"]
+          "route_table", "preferred_lft", "mac"]
 
 NASTY = [
     " ", "\t", "\n", "\r", "\v", "\f", "\x1c", "\x85", "\u00a0", "\u2028", "-", "--", "-4", "-6",

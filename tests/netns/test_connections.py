@@ -2,11 +2,13 @@
 """kill_connections: the clients of an address that a stop takes away are told at once."""
 
 import socket
+import subprocess
+import threading
 
 import pytest
 
 from tests.lab.namespaces import in_namespace
-from tests.lab.state import ip, place
+from tests.lab.state import everything, ip, place, routes
 
 OTHER = {"192.0.2.50": "192.0.2.1", "2001:db8::50": "2001:db8::1"}
 PORT = 7000
@@ -43,6 +45,12 @@ def connections(pair, request):
     return Connections(pair, request)
 
 
+def answers(pair, address):
+    """Whether the neighbour's ping is answered."""
+    return not subprocess.run(["ip", "netns", "exec", pair.neighbour, "ping", "-q", "-c", "1", "-W",
+                               "1", address], stdout=subprocess.DEVNULL).returncode
+
+
 def ended(connected, seconds=5):
     """Whether somebody has ended the connection, at that end, within so many seconds."""
     connected.settimeout(seconds)
@@ -66,6 +74,61 @@ def test_both_ends_are_told_and_other_addresses_left_alone(pair, agent, connecti
     client, service = connections.to(OTHER[vip])        # the service still listens
     service.sendall(b"x")
     assert client.recv(1) == b"x"
+
+
+def test_a_client_that_is_back_at_once_is_not_let_in(pair, agent, connections, vip):
+    """It connects while the address is going, and gets the next one who has it."""
+    assert agent("start", ip=vip, **GIVEN).rc == 0
+    connections.to(vip)
+    back = []
+
+    def reconnect(client):
+        assert ended(client, 20)
+        again = in_namespace(pair.neighbour, lambda: socket.socket(
+            socket.AF_INET6 if ":" in vip else socket.AF_INET))
+        connections.kept.append(again)
+        again.settimeout(20)
+        again.connect((vip, PORT))
+        back.append(again)
+
+    waiting = threading.Thread(target=reconnect, args=connections.kept[-2:-1])
+    waiting.start()
+    done = agent("stop", ip=vip, kill_connections="true", **GIVEN)
+    assert done.rc == 0 and place(pair.node, vip) == "", done
+    connections.listening.settimeout(0.3)
+    with pytest.raises(socket.timeout):
+        connections.listening.accept()
+    assert not back
+    assert agent("start", ip=vip, **GIVEN).rc == 0          # here, in place of another node
+    waiting.join(20)
+    assert back
+    service = connections.listening.accept()[0]
+    connections.kept.append(service)
+    service.sendall(b"x")
+    assert back[0].recv(1) == b"x"
+
+
+def test_lo_is_as_before(pair, agent, connections):
+    """An IPv4 address is lent to lo for the moment, and not left there."""
+    before = everything(pair.node), routes(pair.node, table="local")
+    assert agent("start", ip="192.0.2.50", **GIVEN).rc == 0
+    connections.to("192.0.2.50")
+    done = agent("stop", ip="192.0.2.50", kill_connections="true", **GIVEN)
+    assert done.rc == 0 and "192.0.2.50/32 dev lo" in done.log, done
+    assert (everything(pair.node), routes(pair.node, table="local")) == before
+
+
+def test_what_a_killed_stop_leaves_on_lo_does_no_harm(pair, agent):
+    ip(pair.node, "addr", "add", "192.0.2.50/32", "dev", "lo", "scope", "host")
+    ip(pair.node, "route", "delete", "local", "192.0.2.50", "dev", "lo", "table", "local")
+    assert not answers(pair, "192.0.2.50")
+    for asked in ({}, {"nic": "eth0"}):
+        assert agent("probe", ip="192.0.2.50", **asked).rc == 7
+        assert agent("start", ip="192.0.2.50", **asked).rc == 0
+        assert answers(pair, "192.0.2.50")
+        assert agent("monitor", ip="192.0.2.50", **asked).rc == 0
+        assert agent("stop", ip="192.0.2.50", **asked).rc == 0
+        assert not answers(pair, "192.0.2.50")
 
 
 def test_off_by_default(agent, connections, vip):

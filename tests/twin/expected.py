@@ -388,6 +388,7 @@ NOT_SHOWN = {
     32: "the stand-ins of iptables keep no rules",
     34: "a sender looks once a second whether its address is there, the comparison looks at once",
     35: "somebody reads stderr here",
+    47: "kernels without VRF run these; tests/vm shows it",
     46: "nobody sets OCF_CHECK_LEVEL here, and metadata are in our own words",
 }
 

@@ -8,6 +8,7 @@ import _socket
 import pytest
 
 from ipaddr2_py import addresses, findif
+from ipaddr2_py.actions import tables
 from ipaddr2_py.findif import Route
 
 LINKS = "ip -o -d link show"
@@ -265,6 +266,75 @@ def test_ports_of_a_bond_and_a_team_but_not_of_a_vrf(captured):
                                   "2: eth0: <UP> bridge_slave", "2: eth0: <UP>\\ \\ "])
 def test_no_ports(text):
     assert findif.parse_ports(text) == set()
+
+
+# --- other tables ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, table", [
+    ("link-vrf-port", "10"), ("link-vrf", "10"), ("link-eth0-long", ""), ("link-ports", "")])
+def test_the_table_of_a_vrf(captured, name, table):
+    assert tables.parse_vrf(captured(name)) == table
+
+
+@pytest.mark.parametrize("text", ["", "\n", "garbage", "2: eth0: <UP> vrf table 10",
+                                  "2: eth0: <UP>\\    vrf \\", "2: eth0: <UP>\\    vrf_slave 10"])
+def test_no_vrf(text):
+    assert tables.parse_vrf(text) == ""
+
+
+VRF = "ip -o -d link show dev eth0"
+MATCH = "ip -o -f inet route list match 192.0.2.50 "
+
+
+def test_a_port_of_a_vrf(fp, kernel, captured):
+    fp.query(MATCH + "scope link", captured("route-inet-192.0.2.1").replace("eth0", "eth1"))
+    fp.query(VRF, captured("link-vrf-port"))
+    fp.query(MATCH + "table 10 scope link", captured("route-inet-192.0.2.50-24"))
+    found = findif.findif("inet", "192.0.2.50", "eth0", "")
+    assert (found.nic, found.prefix, found.src, found.vrf) == ("eth0", 24, "192.0.2.1", "10")
+
+
+@pytest.mark.parametrize("answer, reason", [
+    ({}, "no route on eth0 holds"), ({"rc": 1, "err": "Cannot find device"}, "no route on"),
+    ({"rc": 1, "err": "busy"}, "busy")])
+def test_no_port_of_a_vrf(fp, kernel, answer, reason):
+    fp.query(MATCH + "scope link")
+    fp.query(VRF, **answer)
+    with pytest.raises(findif.FindifError) as problem:
+        findif.findif("inet", "192.0.2.50", "eth0", "")
+    assert reason in problem.value.reason and problem.value.rc == 1
+    assert problem.value.unreadable is (reason == "busy")
+
+
+@pytest.mark.parametrize("nic, table", [("", ""), ("gone", ""), ("eth0", "7")])
+def test_who_is_not_asked_for_a_vrf(fp, kernel, nic, table):
+    fp.query(MATCH + (f"table {table} " if table else "") + "scope link")
+    with pytest.raises(findif.FindifError):
+        findif.findif("inet", "192.0.2.50", nic, "", table=table)
+
+
+@pytest.mark.parametrize("err, rc, unreadable", [
+    ("Error: ipv4: FIB table does not exist.\nDump terminated\n", 1, False),
+    ('Error: argument "7" is wrong: table id value is invalid\n', 5, False), ("busy", 1, True)])
+def test_a_table_that_is_not_there(fp, err, rc, unreadable):
+    fp.query(MATCH + "table 7 proto 3 scope link", err=err, rc=2)
+    with pytest.raises(findif.FindifError) as problem:
+        findif.findif("inet", "192.0.2.50", "", "", "3", table="7")
+    assert (problem.value.rc, problem.value.unreadable) == (rc, unreadable)
+    assert " 7" in problem.value.reason or "[7]" in problem.value.reason
+
+
+@pytest.mark.parametrize("table", ["all", "cache", "help", "unspec", "0", "00", "4294967296"])
+def test_what_is_no_table(table):
+    with pytest.raises(findif.FindifError) as problem:
+        tables.check(table)
+    assert problem.value.rc == 6 and f"[{table}]" in problem.value.reason
+
+
+@pytest.mark.parametrize("table", ["1", "4294967295", "main", "local", "blue"])
+def test_what_may_be_a_table(table):
+    tables.check(table)
 
 
 # --- which routes may count ------------------------------------------------------------------

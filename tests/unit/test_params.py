@@ -42,6 +42,7 @@ SPECIFIED = (
     ("clusterip_chain", "string", "PREROUTING"),
     ("arp_repeat_after", "integer", ""),
     ("kill_connections", "boolean", "false"),
+    ("route_table", "string", ""),
 )
 
 
@@ -129,7 +130,7 @@ def test_descriptions_are_sentences(parameter):
 @pytest.mark.parametrize("parameter", params.TABLE, ids=lambda p: p.name)
 def test_parameters_that_a_description_names_exist(parameter):
     names = {name for name, _, _ in SPECIFIED}
-    known = names | {"send_arp", "send_ua", "iputils_arping", "libnet_arping"}
+    known = names | {"send_arp", "send_ua", "iputils_arping", "libnet_arping", "rt_tables"}
     for word in re.findall(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", parameter.longdesc):
         assert word in known
 

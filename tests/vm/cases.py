@@ -7,6 +7,7 @@ the kernel's list of buckets, or "traffic" (which of 48 ports of a client are an
 A tuple (STEP, ROW) differs from the shell agent as that row of the README's table says.
 """
 
+PLAIN = " CRM_meta_clone_max=1 cidr_netmask="       # with nic, whose prefix length is looked up
 CASES = {
     "two instances": [
         "0 probe", "0 validate-all", "0 start", "0 monitor", "1 status", "0 start", "1 start",
@@ -41,6 +42,16 @@ CASES = {
     "sourceip-sourceport-destport": [
         "1 start clusterip_hash=sourceip-sourceport-destport", "traffic",
         "1 stop clusterip_hash=sourceip-sourceport-destport"],
+    "vrf": [
+        "$ ip link add red type vrf table 10", "$ ip link set dev red up",
+        "$ ip link set dev eth0 master red", "$ ip addr add 2001:db8::1/64 dev eth0 nodad",
+        ("0 start" + PLAIN, 47), ("0 monitor" + PLAIN, 47),
+        ("$ sh -c 'rm -f /run/*/IPaddr2-*'", 47),               # no note: by the routes again
+        ("0 monitor" + PLAIN, 47), "0 stop" + PLAIN, "0 probe" + PLAIN,
+        ("0 start ip=2001:db8::100 nodad=true" + PLAIN, 47),
+        ("$ ip -o -6 addr show to 2001:db8::100", 47),
+        "0 stop ip=2001:db8::100 nodad=true" + PLAIN, "$ ip -o -6 addr show to 2001:db8::100",
+        "0 start route_table=11 ip=198.51.100.9" + PLAIN, "0 stop" + PLAIN],
 }
 
 

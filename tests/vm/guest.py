@@ -109,7 +109,8 @@ def do(program, place, step):
     """One step; {"rc", "reason", "out"} or what it was about."""
     first, rest = step.split(" ", 1) if " " in step else (step, "")
     if first == "$":
-        return {"rc": [sh(shlex.split(rest)).returncode]}
+        done = sh(shlex.split(rest))
+        return {"rc": [done.returncode], "out": done.stdout}
     if first == "write":
         (NET / "ipt_CLUSTERIP" / VIP).write_text(rest + "\n")
         return {"rc": [0]}

@@ -31,7 +31,7 @@ LOOSE = ["/usr/bin/awk", "/usr/bin/which", "/usr/bin/arping", "/usr/sbin/iptable
          "/usr/sbin/ip6tables", "/usr/sbin/arptables", "/etc/passwd", "/etc/group",
          "/etc/protocols", "/etc/nsswitch.conf"]
 MODULES = ("kernel/net/netfilter/", "kernel/net/ipv4/netfilter/", "kernel/net/ipv6/netfilter/",
-           "kernel/drivers/net/veth.ko", "kernel/drivers/net/dummy.ko")
+           "kernel/drivers/net/veth.ko", "kernel/drivers/net/dummy.ko", "kernel/drivers/net/vrf.ko")
 LEFT_OUT = re.compile(r"/python3[.0-9]*/(test|idlelib|lib2to3|ensurepip|pydoc_data|config-)|"
                       r"/systemd/|/share/|/dist-packages/sh.*/tests")
 INIT = """#!/bin/sh
