@@ -17,7 +17,7 @@ from setuptools.command.build_py import build_py
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)  # a build by PEP 517 does not have it
 
-from ipaddr2_py.provider import install, metadata
+from ipaddr2_py.provider import install, metadata  # noqa: E402
 
 
 class BuildPackage(build_py):

@@ -27,8 +27,8 @@ def hosts(need, request, tmp_path_factory):
     numbers = itertools.count()
 
     def make():
-        pair = joined(lambda: make_namespace(request.addfinalizer))
-        return Host(pair, folder_of(base, next(numbers)))
+        two = joined(lambda: make_namespace(request.addfinalizer))
+        return Host(two, folder_of(base, next(numbers)))
 
     return Hosts(make)
 

@@ -10,12 +10,13 @@ import os
 import posix
 import sys
 
-from ipaddr2_py import agent, changes, children, clusterip, commands, findif, ocf, vip
-from ipaddr2_py.actions import namespace, start, stop
-from ipaddr2_py.announce import dad, lookout, packets, pidfile, sender
-from ipaddr2_py.changes import files, interface, promotion
-from ipaddr2_py.children import RUN
-from ipaddr2_py.logs import log
+from ipaddr2_py import agent, changes, children, clusterip, commands  # noqa: F401
+from ipaddr2_py import findif, ocf, vip  # noqa: F401
+from ipaddr2_py.actions import namespace, start, stop  # noqa: F401
+from ipaddr2_py.announce import dad, lookout, packets, pidfile, sender  # noqa: F401
+from ipaddr2_py.changes import files, interface, promotion  # noqa: F401
+from ipaddr2_py.children import RUN  # noqa: F401
+from ipaddr2_py.logs import log  # noqa: F401
 
 from tests.clock import Clock
 

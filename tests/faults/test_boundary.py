@@ -67,8 +67,8 @@ def test_subprocess_is_for_the_command_line_only():
                  if isinstance(node, (ast.Import, ast.ImportFrom))
                  for alias in node.names + ([ast.alias(node.module)] if isinstance(
                      node, ast.ImportFrom) and node.module else [])}
-        assert path.parent.name == "provider" or not names & {"subprocess", "pty", "asyncio",
-                                                          "multiprocessing"}, path
+        starters = {"subprocess", "pty", "asyncio", "multiprocessing"}
+        assert path.parent.name == "provider" or not names & starters, path
 
 
 # --- read from the kernel ----------------------------------------------------------------------

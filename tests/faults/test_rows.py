@@ -19,7 +19,7 @@ from tests.lab.agent import PATH, Agent
 from tests.lab.frames import Recorder
 from tests.lab.namespaces import Pair, in_namespace
 from tests.lab.state import (address, addresses, addrlabels, ip, place, processes, routes,
-                               wait_until)
+                             wait_until)
 
 from .hosts import PROGRAM, SHELL_AGENT
 

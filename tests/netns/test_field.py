@@ -19,7 +19,7 @@ from tests.netns.field import (INET, INET6, VIP, VIP6, agent_fixture,  # noqa: F
                                second_nic_fixture, setting, source, tun_fixture, wire_fixture)
 from tests.lab.frames import advertisement, arp
 from tests.lab.state import (address, addresses, addrlabels, everything, ip, links, processes,
-                               routes, wait_until)
+                             routes, wait_until)
 
 COURSE = "probe 7, start 0, monitor 0, stop 0, probe 7"
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tests.lab.state import (address, addresses, addrlabels, batch, everything, ip, links, place,
-                               processes, routes, wait_until)
+                             processes, routes, wait_until)
 
 VIP = "2001:db8::50"
 

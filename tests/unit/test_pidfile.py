@@ -235,7 +235,7 @@ def test_send_arp_is_given_no_fifo_or_link(make_vip, place, make):
 
 
 @pytest.mark.parametrize("name", ["", "send_arp", "iputils_arping", "libnet_arping",
-                                    "ipoibarping"])
+                                  "ipoibarping"])
 def test_each_program_that_has_the_file_is_given_a_good_one(fp, make_vip, captured, place, start,
                                                             name):
     fp.install("ipoibarping")
