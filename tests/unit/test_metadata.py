@@ -92,7 +92,11 @@ def test_valid_against_the_schemas_of_resource_agents(need, tmp_path, option, sc
         lacking("%s is missing (package resource-agents)" % (SCHEMAS + schema))
     # The DTD lies beside the file, where its DOCTYPE looks for it.
     (tmp_path / "ra-api-1.dtd").symlink_to(SCHEMAS + "ra-api-1.dtd")
-    (tmp_path / "IPaddr2.xml").write_text(metadata.render(), encoding="utf-8")
+    text = metadata.render()
+    with open(SCHEMAS + schema, encoding="utf-8") as known:
+        if schema == "metadata.rng" and '<attribute name="version"' not in known.read():
+            text = re.sub('(<resource-agent [^>]*?) version="[^"]*"', r"\1", text)     # 4.7
+    (tmp_path / "IPaddr2.xml").write_text(text, encoding="utf-8")
     done = subprocess.run(
         ["xmllint", "--nonet", "--noout", option, SCHEMAS + schema, "IPaddr2.xml"],
         cwd=tmp_path, text=True, capture_output=True)
