@@ -14,11 +14,13 @@ gap             of a standby: how long an address was on neither node
 CPU             seconds of user and system time: of the agents with all that they start, and
                 of Corosync and Pacemaker; while monitors run, per minute
 programs        processes that were started per minute of monitors
+ARP packets     that the client's interface got in the busiest tenth of a second, and in all
 
 --set sets an option of the cluster, such as load-threshold=100%.  --write makes the plot and the
 figures of a page.
 """
 import argparse
+import collections
 import json
 import pathlib
 import shutil
@@ -66,6 +68,7 @@ class Crowd:
         for name, node in lab.nodes.items():
             node.run("ip", "address", "add", f"10.9.255.{lab.numbers[name]}/16", "dev", "eth0")
             watch.start(name + ".addresses", node, "ip", "-ts", "-o", "monitor", "address")
+        watch.start("arp", lab.client, "tcpdump", "-i", "eth0", "-n", "-tt", "-l", "-q", "arp")
 
     def events(self, name):
         """Address -> [(seconds of the day, +1 or -1)] on a node, in order."""
@@ -102,6 +105,12 @@ class Crowd:
                        if not ip.startswith("10.9.255."))
         return {"arrived": curve[-1], "at rest": rest, "cpu": difference(cpu(self.lab), before),
                 "curve": curve}
+
+    def packets(self):
+        """{"busiest", "in all"}: ARP packets in a tenth of a second, and altogether, so far."""
+        tenths = collections.Counter(words[0].partition(".")[0] + words[0].partition(".")[2][:1]
+                                     for words in self.watch.lines("arp") if "ARP," in words)
+        return {"busiest": max(tenths.values(), default=0), "in all": sum(tenths.values())}
 
     def gaps(self, old, new):
         """For each address, seconds between its end on one node and its arrival on the other."""
@@ -184,7 +193,7 @@ def measure(agent, number, length, options, folder):
             found["standby"]["gap"] = {"median": statistics.median(gaps), "longest": max(gaps),
                                        "shortest": min(gaps)}
             found["cib"] = len(lab.run("cibadmin", "-Q").stdout)
-            found["announced"] = None
+            found["packets"] = crowd.packets()
     finally:
         lab.down()
     return found
@@ -212,6 +221,9 @@ def table(made):
         lambda told: told["monitors"]["cpu"]["agents"])
     row("monitors: CPU of Corosync and Pacemaker (s per minute)",
         lambda told: told["monitors"]["cpu"]["cluster"])
+    row("ARP packets in the busiest tenth of a second",
+        lambda told: told["packets"]["busiest"], 0)
+    row("ARP packets in all", lambda told: told["packets"]["in all"], 0)
     row("monitors: programs started (per minute)", lambda told: told["monitors"]["programs"], 0)
     return "\n".join(lines)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Differences to shell agents of other releases than 4.12, by the letters of doc/versions.md.
 
-Where the oracle is a newer one, these entries join expected.TABLE, and the parameters whose
-defaults have changed are given as 4.12 has them.
+Where the oracle is a newer one, or an older one, these entries join expected.TABLE, and the
+parameters whose defaults have changed are given as 4.12 has them.
 """
 import ipaddress
 import os
@@ -14,18 +14,21 @@ from . import compare, routes
 #: The shell agent to compare with.
 SHELL = os.environ.get("TWIN_SHELL", "/usr/lib/ocf/resource.d/heartbeat/IPaddr2")
 METRIC = re.compile(r" metric \d+\b")
-#: A word of the shell agent or its findif.sh that came with a version.
+#: A word of the shell agent or its findif.sh that came with a version; OLD is one before 4.8.
 SIGNS = {"4.16": "getloopbackinfo", "4.18": "OCF_RESKEY_check_link_status"}
+OLD, NOT_IN_OLD = "4.7", "log_send_ua"
 #: Parameters whose defaults have changed, with what 4.12 and this agent go by.
 DEFAULTS = {"lvs_ipv6_addrlabel": ("4.16", "false"), "check_link_status": ("4.18", "false")}
 
 
 def passed():
-    """Return those of SIGNS that the shell agent has, the versions that it has passed."""
+    """Return those of SIGNS that the shell agent has, the versions that it has passed; OLD of one
+    that has not even NOT_IN_OLD."""
     agent = pathlib.Path(SHELL)
     paths = (agent, agent.parents[2] / "lib/heartbeat/findif.sh")
     text = "".join(path.read_text("utf-8") for path in paths if path.exists())
-    return {version for version, sign in SIGNS.items() if sign in text}
+    return {version for version, sign in SIGNS.items() if sign in text} | (
+        set() if NOT_IN_OLD in text else {OLD})
 
 
 NEWER = passed()
@@ -97,6 +100,24 @@ def of_ipv4(step):
     return step.truth("lvs_ipv6_addrlabel") and not step.six and step.ours["rc"] in (6, 0)
 
 
+def of_ipv6_start(step):
+    """Tell whether an IPv6 address was started, and with the same outcome."""
+    return step.six and step.action == "start" and step.shell["rc"] == step.ours["rc"]
+
+
+def nodad(step):
+    """Tell whether duplicate address detection was to be left out."""
+    return step.six and step.truth("nodad")
+
+
+def elsewhere_than_asked(step):
+    """Tell whether arp_bg asked for what 4.7 does not do: the background for IPv6, or, set to
+    nothing, the background for IPv4; or a failed announcement failed a start of IPv6."""
+    return step.action == "start" and (
+        step.truth("arp_bg") or step.shell["rc"] == 0 and step.ours["rc"] == 1 if step.six
+        else step.get("arp_bg", None) == "")
+
+
 EVERYTHING = ("rc", "stdout", "reason", "argv", "log") + compare.STATE
 #: key -> (row of doc/versions.md, a version of SIGNS, and fields, when, why, rewrite of Entry).
 ROWS = {
@@ -116,4 +137,8 @@ ROWS = {
                                None),
     "another choice of routes": ("G", "4.16", EVERYTHING, other_route,
                                  "the least metric first; host routes count", None),
+    "output of send_ua": ("J", OLD, ("log",), of_ipv6_start, "is not logged by 4.7", None),
+    "nodad": ("K", OLD, EVERYTHING, nodad, "not known to 4.7", None),
+    "arp_bg": ("L", OLD, EVERYTHING, elsewhere_than_asked,
+               "empty is false, and IPv6 is always announced in the foreground", None),
 }
