@@ -16,8 +16,8 @@ CPU             seconds of user and system time: of the agents with all that the
 programs        processes that were started per minute of monitors
 ARP packets     that the client's interface got in the busiest tenth of a second, and in all
 
---set sets an option of the cluster, such as load-threshold=100%.  --write makes the plot and the
-figures of a page.
+--set sets an option of the cluster, such as load-threshold=100%, or a default of all actions, such
+as op_defaults/record-pending=false.  --write makes the plot and the figures of a page.
 """
 import argparse
 import collections
@@ -68,7 +68,8 @@ class Crowd:
         for name, node in lab.nodes.items():
             node.run("ip", "address", "add", f"10.9.255.{lab.numbers[name]}/16", "dev", "eth0")
             watch.start(name + ".addresses", node, "ip", "-ts", "-o", "monitor", "address")
-        watch.start("arp", lab.client, "tcpdump", "-i", "eth0", "-n", "-tt", "-l", "-q", "arp")
+        watch.start("arp", lab.client, "sh", "-c",
+                    "exec tcpdump -i eth0 -n -tt -l -q arp 2>/dev/null")
 
     def events(self, name):
         """Address -> [(seconds of the day, +1 or -1)] on a node, in order."""
@@ -170,7 +171,8 @@ def measure(agent, number, length, options, folder):
     try:
         lab.up()
         for name, value in {"load-threshold": "80%", **options}.items():
-            lab.run("crm_attribute", "-q", "-n", name, "-v", value)
+            kind, _, name = name.rpartition("/")
+            lab.run("crm_attribute", "-q", "-t", kind or "crm_config", "-n", name, "-v", value)
         lab.run("crm_attribute", "-q", "-N", "n2", "-n", "standby", "-v", "on")
         lab.settle()
         with Watch(lab.folder) as watch:
