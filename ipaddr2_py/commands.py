@@ -65,6 +65,8 @@ def to_bytes(text: str) -> bytes:
 def split(text: str) -> list:
     """The words of a text, parted by ASCII's white space: the name of an interface may hold any
     other, which str.split() would part as well (Linux, dev_valid_name())."""
+    if text.isascii() and text.isprintable():       # blanks are all the white space: the same
+        return text.split()
     return [word.decode("utf-8", "surrogateescape") for word in to_bytes(text).split()]
 
 

@@ -411,9 +411,10 @@ def parse_broadcast(text: str, ip: str, src: str = "", prefix: int = 32) -> str:
     """find_broadcast() over the text of `ip -o -f inet addr show dev NIC`."""
     best = None
     for held in parse_addresses(text):
-        if held.brd and held.prefix <= prefix and not held.peer and \
-                in_network(ip, held.ip, held.prefix):
-            rank = (held.ip == src, held.prefix)
-            if best is None or rank > best[0]:
-                best = (rank, held.brd)
+        if not held.brd or held.prefix > prefix or held.peer:
+            continue
+        rank = (held.ip == src, held.prefix)
+        # The network last: an interface may have thousands of addresses, of one network mostly.
+        if (best is None or rank > best[0]) and in_network(ip, held.ip, held.prefix):
+            best = (rank, held.brd)
     return best[1] if best else ""

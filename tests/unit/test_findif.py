@@ -389,6 +389,21 @@ def test_broadcast_of_a_longer_network_is_another(captured, prefix, expected):
     assert findif.parse_broadcast(captured("addr-inet-eth0"), "192.0.2.50", "", prefix) == expected
 
 
+def test_a_crowd_on_the_interface_costs_no_search_each(captured, monkeypatch):
+    """Of many addresses of one network the first that counts is looked into, and then no more."""
+    looked = []
+    monkeypatch.setattr(findif, "in_network", lambda *words: looked.append(words) or True)
+    line = captured("addr-inet-eth0").splitlines()[0]
+    assert " 192.0.2.1/24 " in line
+    crowd = [line.replace(" 192.0.2.1/24 ", f" 192.0.2.{i}/24 ") for i in range(2, 200)]
+    text = "\n".join([*crowd, line]) + "\n"
+    assert findif.parse_broadcast(text, "192.0.2.250", "", 24) == "192.0.2.255"
+    assert [words[1] for words in looked] == ["192.0.2.2"]
+    assert findif.parse_broadcast(text, "192.0.2.250", "192.0.2.1", 24) == "192.0.2.255"
+    assert looked[-1][1] == "192.0.2.1"          # the route's source, which goes first, is one more
+
+
+
 # --- texts -----------------------------------------------------------------------------------
 
 
