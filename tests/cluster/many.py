@@ -22,6 +22,7 @@ as op_defaults/record-pending=false.  --write makes the plot and the figures of 
 import argparse
 import collections
 import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -36,6 +37,9 @@ from tests.cluster.lab import Lab, wait_until
 from tests.cluster.watch import Watch
 
 PATIENCE = 900              # seconds for all addresses to start, or to move
+#: What Pacemaker logs at its limits: load-threshold, cluster-ipc-limit, PCMK_ipc_buffer.
+LIMITS = ("High CPU load", "Moderate CPU load", "Noticeable CPU load", "High CIB load",
+          "Evicting client", "IPC limit")
 NAMES = {"ours": "this agent", "shell": "shell agent"}
 
 
@@ -165,6 +169,11 @@ def last_pids(lab):
                for node in lab.nodes.values())
 
 
+def calm():
+    """Wait until the load of the machine is low: Pacemaker goes by it."""
+    wait_until(lambda: os.getloadavg()[0] < 0.8, "a load below 0.8", seconds=PATIENCE)
+
+
 def measure(agent, number, length, options, folder):
     """All figures of one agent, in a cluster of its own."""
     lab = Lab(pathlib.Path(folder), 2)
@@ -196,6 +205,9 @@ def measure(agent, number, length, options, folder):
                                        "shortest": min(gaps)}
             found["cib"] = len(lab.run("cibadmin", "-Q").stdout)
             found["packets"] = crowd.packets()
+            found["logged"] = {text: sum(logged.count(text) for logged in (
+                (lab.folder / name / "var/log/pacemaker/pacemaker.log").read_text(errors="replace")
+                for name in lab.nodes)) for text in LIMITS}
     finally:
         lab.down()
     return found
@@ -226,6 +238,9 @@ def table(made):
     row("ARP packets in the busiest tenth of a second",
         lambda told: told["packets"]["busiest"], 0)
     row("ARP packets in all", lambda told: told["packets"]["in all"], 0)
+    for text in LIMITS:
+        if any(told["logged"][text] for told in made["agents"].values()):
+            row(f"Pacemaker's log: {text}", lambda told, text=text: told["logged"][text], 0)
     row("monitors: programs started (per minute)", lambda told: told["monitors"]["programs"], 0)
     return "\n".join(lines)
 
@@ -256,6 +271,7 @@ def main():
     wanted = list(NAMES) if options.agent == "both" else [options.agent]
     made = {"addresses": options.addresses, "options": options.set, "agents": {}}
     for name in wanted:
+        calm()
         folder = tempfile.mkdtemp(prefix="cluster-many-")
         made["agents"][NAMES[name]] = measure(
             NAMES[name], options.addresses, options.seconds,

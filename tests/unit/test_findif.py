@@ -403,7 +403,6 @@ def test_a_crowd_on_the_interface_costs_no_search_each(captured, monkeypatch):
     assert looked[-1][1] == "192.0.2.1"          # the route's source, which goes first, is one more
 
 
-
 # --- texts -----------------------------------------------------------------------------------
 
 
