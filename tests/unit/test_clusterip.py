@@ -1028,16 +1028,30 @@ def test_nothing_is_left_without_a_note(shared, host):
     assert clusterip.leave_noted(shared())
 
 
-@pytest.mark.parametrize("index, bucket, leaves", [
-    (2, 1, False), (3, 1, True), (2, 0, True), (3, 0, True)])
-def test_a_start_leaves_the_mac_of_another_place(noted, monkeypatch, index, bucket, leaves):
+@pytest.mark.parametrize("index, bucket, backend, leaves", [
+    (2, 1, "nft", False), (3, 1, "nft", True), (2, 0, "nft", True), (3, 0, "nft", True),
+    (3, 0, "", False)])
+def test_a_start_leaves_the_mac_of_another_place(noted, monkeypatch, index, bucket, backend,
+                                                 leaves):
     """Where it shares no more, or elsewhere."""
     vip, _ = noted(index=index)
-    vip.noted, vip.bucket, vip.held, left = False, bucket, [], []
+    vip.noted, vip.bucket, vip.held, left = False, bucket, [] if bucket else None, []
+    vip.note.shared = backend
     monkeypatch.setattr(start, "places_or_exit", lambda _vip: [])
     monkeypatch.setattr(clusterip, "leave_noted", left.append)
     start.leave_other_place(vip)
     assert left == [vip] * leaves
+
+
+@pytest.mark.parametrize("used, noted_anew", [(("nft", MAC4), []), (("iptables", OWN), [OWN])])
+def test_a_served_address_is_noted_with_what_shares_it(noted, monkeypatch, used, noted_anew):
+    vip, _ = noted()
+    macs = []
+    monkeypatch.setattr(clusterip, "in_use", lambda _vip: used)
+    monkeypatch.setattr(place, "write_note", lambda _vip, _index, _name, mac: macs.append(mac))
+    vip.params.update(nic="eth0", cidr_netmask="24")
+    assert start.keep(vip) == 0
+    assert macs == noted_anew
 
 
 @pytest.fixture

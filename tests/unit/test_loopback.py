@@ -58,20 +58,25 @@ def test_start_puts_it_aside(fp, agent, begin, on_lo, on_eth0, note):
     assert note.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_start_that_fails_restores_it(fp, agent, begin, on_lo, note):
+@pytest.mark.parametrize("rc", [0, 2])
+def test_a_start_that_fails_restores_it(fp, agent, begin, on_lo, note, rc):
+    """The note stays where that fails, for a later stop."""
     begin(on_lo)
     fp.run(ADD, out="no", rc=2)
     fp.query(SHOW)
-    fp.run(RESTORE)
-    fp.query(SHOW, on_lo)
-    fp.run("ip link set dev lo up")
-    fp.query(SHOW, on_lo)
+    fp.run(RESTORE, rc=rc)
+    fp.query(SHOW, "" if rc else on_lo)
+    if not rc:
+        fp.run("ip link set dev lo up")
+    fp.query(SHOW, "" if rc else on_lo)
     assert agent("start", **GIVEN).rc == 1
-    assert not note.exists()
+    assert note.exists() is bool(rc)
 
 
-def test_nothing_is_put_aside_where_nothing_is(fp, agent, begin, on_eth0, note):
-    begin("", conflict=False)
+@pytest.mark.parametrize("other", ["", "1: lo    inet 192.0.2.3/24 scope global lo",
+                                   "2: eth0    inet 192.0.2.3/32 scope global eth0"])
+def test_nothing_is_put_aside_where_nothing_is(fp, agent, begin, on_eth0, note, other):
+    begin(other and other + "\\       valid_lft forever\n", conflict=False)
     fp.run(ADD)
     fp.query(SHOW, on_eth0)
     fp.run("ip link set dev eth0 up")
