@@ -223,7 +223,7 @@ def add_address(vip, brd: str, undo) -> None:
 def add_options(vip) -> dict:
     """The parameters that `ip addr add` is told."""
     nodad = "true" if vip.nodad else "false"
-    if vip.family == "inet6" and has_prefix_route(vip):
+    if vip.family == "inet6" and asks_for_prefix_route(vip) and has_prefix_route(vip):
         return dict(vip.params, nodad=nodad, noprefixroute="true")
     return dict(vip.params, nodad=nodad)
 
@@ -283,8 +283,6 @@ def has_prefix_route(vip) -> bool:
 
     Where `ip` cannot list routes, as on hosts with very large ones, it is taken not to have one.
     """
-    if not asks_for_prefix_route(vip):
-        return False
     try:
         routes = parse_routes(printed(exact_route_words(vip)), "inet6", vip.nic)
         if not all(route.proto == "kernel" and route.metric == KERNEL_METRIC and not route.expires
