@@ -25,7 +25,7 @@ def pid_file(vip) -> str:
         return files.state_file(f"{name}-{vip.nic}-{vip.namespace}")
     path = files.state_file(name)
     pid = read_pid(path)
-    if is_alive(pid) and is_sender(pid, path, vip.ip) and not is_ours(pid, path, vip.ip, vip.nic):
+    if is_alive(pid) and is_sender(pid, path, vip.ip) and not is_on(pid, path, vip.nic):
         return f"{path}-{vip.nic}"    # the same address is announced on another interface
     return path
 
@@ -100,10 +100,8 @@ def is_sender(pid: int, path: str, ip: str) -> bool:
     return bool(words) and is_locked(path)
 
 
-def is_ours(pid: int, path: str, ip: str, nic: str) -> bool:
-    """Whether process `pid` is a sender of this address on this interface (any where it is "")."""
-    if not is_sender(pid, path, ip):
-        return False
+def is_on(pid: int, path: str, nic: str) -> bool:
+    """Whether process `pid`, a sender, announces on this interface (any where it is "")."""
     return not nic or nic in command_line(pid) or nic in files.read_file(path).split()
 
 
@@ -175,7 +173,7 @@ def tell_to_end(path: str, ip: str, nic: str) -> list:
         return []
     pid = read_pid(path)
     if pid != posix.getpid() and is_alive(pid) and is_sender(pid, path, ip):
-        if not is_ours(pid, path, ip, nic):
+        if not is_on(pid, path, nic):
             return []
         kill(pid, SIGTERM)
         ocf_log("info", f"killed previously running sender for {ip} (process {pid})")

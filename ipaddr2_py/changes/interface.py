@@ -150,15 +150,14 @@ def delete_address(family: str, address) -> int:
         return ocf_run(argv)
 
 
-def delete_interface(family: str, address, params) -> int:
-    """Delete an Address and what goes with it: route cache, address label; an exit status."""
+def delete_interface(family: str, address, params) -> None:
+    """Delete an Address and what goes with it: route cache, address label."""
     rc = delete_address(family, address)
     if not rc and ocf_is_true(params["flush_routes"]):
         ocf_run(ip_command() + ["route", "flush", "cache"])
     if family == "inet6" and ocf_is_true(params["lvs_ipv6_addrlabel"]) and not (
             rc and may_be_there(family, address)):
         delete_ipv6_addrlabel(address.ip, params)
-    return rc
 
 
 def may_be_there(family: str, address) -> bool:
