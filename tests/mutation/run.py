@@ -34,7 +34,8 @@ mount -o remount,bind,ro /mnt
 mount -o remount,bind,ro /
 cd /mnt
 shift
-exec prlimit --nproc=2000 --fsize=51200000 "$@"
+prlimit --nproc=2000 --fsize=51200000 "$@"
+exit    # this shell stays the first process: signals and pid files make an exception of number 1
 """
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8",
        "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis", "PYTHONDONTWRITEBYTECODE": "1"}

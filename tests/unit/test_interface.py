@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Addresses and links read from what ip(8) printed, and the words of the commands for them."""
 
+import contextlib
+
 import pytest
 
 from ipaddr2_py import addresses, commands, params
-from ipaddr2_py.changes import interface
+from ipaddr2_py.changes import interface, promotion
 from ipaddr2_py.addresses import Address, Unreadable
-from tests.unit.scenes import ADD4, SHOW4, UP
+from ipaddr2_py.ocf import OcfExit
+from tests.unit.scenes import ADD4, ON_ETH0, ON_ETH0_6, SHOW4, UP
 
 
 def values(**given):
@@ -29,6 +32,7 @@ def test_link_state(fp, captured, link, state):
 def test_no_state_is_no_failure():
     assert interface.parse_link_state("") == ""
     assert interface.parse_link_state("2: eth0: <UP> state") == ""
+    assert interface.parse_link_state("2: eth0: <UP> state UP") == "UP"
 
 
 def test_a_link_that_is_gone_is_down(fp):
@@ -101,6 +105,16 @@ def test_held_addresses(fp, captured, family, address, ip, places):
             (nic, 32) in places and address != "peer")
 
 
+@pytest.mark.parametrize("family, kept", [("inet", ["192.0.2.9"]), ("inet6", [])])
+def test_other_ipv4_addresses_stay(fp, monkeypatch, family, kept):
+    seen = []
+    monkeypatch.setattr(promotion, "secondaries_kept",
+                        lambda address: seen.append(address.ip) or contextlib.nullcontext())
+    fp.run("ip -f %s addr delete 192.0.2.9/24 dev eth0" % family)
+    interface.delete_address(family, Address(2, "eth0", "192.0.2.9", "", 24))
+    assert seen == kept
+
+
 def test_words_of_addr_delete(fp, host):
     """The kernel knows an IPv4 address with a peer by both, an IPv6 one by its own alone."""
     fp.run("ip -f inet addr delete 192.0.2.9/24 dev eth0")
@@ -120,6 +134,9 @@ def test_words_of_addr_delete(fp, host):
     (2, "RTNETLINK answers: Permission denied", False, None,
      "RTNETLINK answers: Permission denied"),
     (2, "RTNETLINK answers: File exists", True, None, ""),      # somebody else was faster
+    (1, "RTNETLINK answers: File exists", True, None, ""),
+    (125, "", False, None, "command failed with 125: %s"),
+    (126, "", True, None, "command failed with 126: %s"),
     (255, "", False, None, "command failed with 255: %s"),
     (127, "", False, None, "command not found: %s")])
 def test_why_an_addition_failed(fp, host, scene, tmp_path, rc, out, seen, up, told):
@@ -136,6 +153,34 @@ def test_why_an_addition_failed(fp, host, scene, tmp_path, rc, out, seen, up, to
     assert not found or found in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("rc, ours", [(0, True), (1, False), (125, False), (126, True)])
+def test_whose_label_it_is(fp, host, scene, rc, ours):
+    fp.run("ip addrlabel add prefix 2001:db8::e label 99", rc=rc)
+    scene.add6()
+    if ours:
+        fp.run("ip addrlabel del prefix 2001:db8::e label 99")
+    undo = []
+    address = Address(0, "eth0", "2001:db8::e", "", 64)
+    assert not interface.add_interface("inet6", address, values(lvs_ipv6_addrlabel="true"),
+                                       undo=undo)
+    del undo[-1]                # that of the address
+    for step in undo:
+        step()
+
+
+@pytest.mark.parametrize("ip, value, gone", [
+    ("2001:db8::e", "7", True), ("2001:db8::e", "07", True), ("2001:db8::e", "9", False),
+    ("2001:db8::f", "9", False), ("2001:db8::", "7", False), ("2001:10::", "7", False)])
+def test_a_label_that_an_interrupted_start_left(fp, agent, captured, ip, value, gone):
+    """For any interface, as the agent adds it, with its number, and for the address alone."""
+    fp.query("ip -o -f inet6 addr show to " + ip)
+    fp.query("ip addrlabel list", captured("addrlabel"))
+    if gone:
+        fp.run("ip addrlabel del prefix %s label 7" % ip)
+    assert agent("stop", ip=ip, nic="eth0", cidr_netmask="64", lvs_ipv6_addrlabel="true",
+                 lvs_ipv6_addrlabel_value=value).rc == 0
+
+
 @pytest.mark.parametrize("rc, collides", [(0, False), (1, True), (2, False), (127, False)])
 def test_only_code_1_is_a_collision(fp, captured, rc, collides):
     fp.query("arping -V", captured("arping-iputils"))
@@ -145,5 +190,32 @@ def test_only_code_1_is_a_collision(fp, captured, rc, collides):
 
 @pytest.mark.parametrize("program, foreign", [
     ("iputils", False), ("habets", True), ("busybox", True)])
-def test_arping_by_another_author(captured, program, foreign):
+def test_arping_by_another_author(fp, captured, program, foreign):
     assert interface.is_foreign_arping(captured("arping-" + program)) is foreign
+    if foreign:
+        fp.query("arping -V", captured("arping-" + program))
+        with pytest.raises(OcfExit) as leaving:
+            interface.collision("eth0", "192.0.2.9")
+        assert leaving.value.rc == 5
+
+
+@pytest.mark.parametrize("text, foreign", [
+    ("by Thomas Habets", True), ("BusyBox v1", True), ("ARPing 2", True), ("arping", False),
+    ("ARPing from iputils", False), ("", False)])
+def test_any_of_these_words_tells(text, foreign):
+    assert interface.is_foreign_arping(text) is foreign
+
+
+def test_no_arping(fp, agent, scene):
+    (fp.folder / "arping").unlink()
+    scene.look()
+    fp.query(SHOW4)
+    done = agent("start", run_arping="true", **ON_ETH0)
+    assert done.rc == 5 and "arping" in done.reasons[0]
+
+
+def test_ipv6_addresses_are_not_asked_for_by_arping(agent, scene):
+    scene.look6()
+    scene.add6()
+    scene.announce6()
+    assert agent("start", run_arping="true", **ON_ETH0_6).rc == 0

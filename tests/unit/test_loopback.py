@@ -3,6 +3,8 @@
 
 import pytest
 
+from ipaddr2_py.changes import interface
+
 GIVEN = {"ip": "192.0.2.3", "nic": "eth0", "cidr_netmask": "24", "lvs_support": "true"}
 SHOW = "ip -o -f inet addr show to 192.0.2.3"
 ADD = "ip -f inet addr add 192.0.2.3/24 brd 192.0.2.255 dev eth0"
@@ -85,7 +87,10 @@ def test_nothing_is_put_aside_where_nothing_is(fp, agent, begin, on_eth0, note, 
     assert not note.exists()
 
 
-def test_stop_restores_it(fp, agent, on_lo, on_eth0, note):
+@pytest.mark.parametrize("given", [{}, {"run_arping": "true"}])
+def test_stop_restores_it(fp, agent, on_lo, on_eth0, note, given):
+    """Without an arping too: nobody else is on lo."""
+    (fp.folder / "arping").unlink()
     note.write_text(NOTE)
     fp.query(SHOW, on_eth0)
     fp.run(DELETE)
@@ -93,7 +98,7 @@ def test_stop_restores_it(fp, agent, on_lo, on_eth0, note):
     fp.run(RESTORE)
     fp.query(SHOW, on_lo)
     fp.run("ip link set dev lo up")
-    done = agent("stop", **GIVEN)
+    done = agent("stop", **dict(GIVEN, **given))
     assert done.rc == 0
     assert not note.exists()
 
@@ -108,6 +113,9 @@ def test_what_the_agent_has_not_written_is_not_restored(fp, agent, on_eth0, note
     done = agent("stop", **GIVEN)
     assert (done.rc, done.reasons) == (0, [])
     assert note.exists() is (content == "")
+    note.write_text(content)
+    interface.restore_loopback("192.0.2.3", {}, note_stays=True)
+    assert note.exists()
 
 
 def test_a_link_is_not_followed(fp, agent, begin, on_lo, on_eth0, note, tmp_path):

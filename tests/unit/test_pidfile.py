@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import posix
 import signal
 import subprocess
 import sys
@@ -68,6 +69,7 @@ def test_our_senders_are_ended(make_vip, place, start, tmp_path, name, words, ni
     process = start(name, *[str(place) if word == "PATH" else word for word in words])
     place.write_text("%d\n" % process.pid)
     assert end(place, make_vip(nic=nic), process)
+    assert process.returncode == -signal.SIGTERM
     assert not place.exists()
     assert "INFO: killed previously running" in (tmp_path / "log").read_text()
 
@@ -76,7 +78,7 @@ def test_our_senders_are_ended(make_vip, place, start, tmp_path, name, words, ni
     ("sleep", ["60"]), ("sleep", [IP, "eth0"]), ("my-arping", ["-I", "eth0", IP]),
     ("arping", ["-U", "-c", "5", "-I", "eth0", "192.0.2.1"]), ("arping", ["-I", "eth0", IP + "0"]),
     ("send_arp", ["-p", "/elsewhere/send_arp-192.0.2.1", "eth0", "192.0.2.1", "auto"]),
-    ("editor", ["-x", "-y", "-z", "send_arp", IP])])
+    ("editor", ["-x", "send_arp", IP])])
 def test_others_are_left_alone_and_the_stale_file_goes(make_vip, place, start, name, words):
     process = start(name, *words)
     place.write_text("%d\n" % process.pid)
@@ -120,6 +122,21 @@ def test_what_is_no_process_id(make_vip, place, content):
     assert not place.exists()
 
 
+def test_the_least_process_id(place):
+    place.write_text("2\n")
+    assert pidfile.read_pid(str(place)) == 2
+
+
+def test_what_has_ended_is_no_sender(make_vip, place, start, monkeypatch):
+    """Also where vipctl's dry run takes a process for ended."""
+    process = start("arping", "-I", "eth1", IP)
+    place.write_text("%d\n" % process.pid)
+    monkeypatch.setattr(pidfile, "is_alive", lambda _pid: False)
+    assert pidfile.pid_file(make_vip()) == str(place)
+    assert pidfile.tell_to_end(str(place), IP, "eth1") == []
+    assert not place.exists() and not ended(process)
+
+
 def test_a_link_is_not_followed(make_vip, place, start, tmp_path):
     process = start("arping", "-I", "eth0", IP)
     (tmp_path / "elsewhere").write_text("%d\n" % process.pid)
@@ -133,6 +150,31 @@ def test_what_is_no_file_is_passed_over(make_vip, place, make):
     make(place)
     end(place, make_vip())
     assert place.exists()
+
+
+@pytest.mark.parametrize("lives, kills", [(0.5, False), (1.2, True), (9.9, True)])
+def test_one_that_ends_late_is_killed(place, clock, monkeypatch, lives, kills):
+    """From a second on, and no longer than another one is it waited for."""
+    begin, sent = clock.now, []
+    monkeypatch.setattr(pidfile, "is_alive", lambda _pid: clock.now < begin + lives)
+    monkeypatch.setattr(pidfile, "kill", lambda *words: sent.append((clock.now - begin, words)))
+    place.write_text("4711\n")
+    pidfile.wait_until_gone([(4711, str(place))])
+    assert {words for _, words in sent} == ({(4711, signal.SIGKILL)} if kills else set())
+    assert all(when > 1.0 for when, _ in sent)
+    assert clock.now - begin == pytest.approx(min(lives, 2.0), abs=0.01)
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("number, session, sent", [
+    (signal.SIGKILL, 4711, "killpg"), (signal.SIGKILL, 1, "kill"), (signal.SIGTERM, 4711, "kill")])
+def test_what_a_killed_sender_waits_for_is_killed_too(monkeypatch, number, session, sent):
+    seen = []
+    monkeypatch.setattr(posix, "getsid", lambda _pid: session)
+    for name in ("kill", "killpg"):
+        monkeypatch.setattr(posix, name, lambda *words, name=name: seen.append((name, words)))
+    pidfile.kill(4711, number)
+    assert seen == [(sent, (4711, number))]
 
 
 @pytest.mark.slow
@@ -173,7 +215,18 @@ def test_one_file_is_one_senders(make_vip, place, tmp_path):
         assert place.stat().st_mode & 0o777 == 0o600
         assert pidfile.is_locked(str(place))
         assert pidfile.pid_file(make_vip(nic="eth1")) == str(place) + "-eth1"
+        assert pidfile.tell_to_end(str(place), IP, "eth0") == [], "it does not end itself"
+        fd = mine.fd
     assert not place.exists()
+    with pytest.raises(OSError):
+        os.fstat(fd)
+
+
+def test_the_file_of_another_sender_stays(make_vip, place, holder):
+    before, descriptors = place.read_text(), os.listdir("/proc/self/fd")
+    with pidfile.own_pid_file(make_vip()):
+        assert len(os.listdir("/proc/self/fd")) == len(descriptors)
+    assert place.read_text() == before
 
 
 @pytest.mark.parametrize("new", ["4711\n", None])
@@ -305,6 +358,8 @@ def test_a_lock_of_another_is_not_taken(place):
     with open(place, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert pidfile.is_locked(str(place))
+        place.with_name("link").symlink_to(place)
+        assert not pidfile.is_locked(str(place.with_name("link")))
 
 
 # --- names -----------------------------------------------------------------------------------
@@ -350,14 +405,16 @@ def test_stop_in_a_namespace_where_the_interface_is_unknown(fp, make_vip, place,
         words = send_arp_words(str(place) + tail, ip, nic)
         senders[tail] = start("send_arp", *words)
         (place.parent / (place.name + tail)).write_text("%d\n" % senders[tail].pid)
-    (place.parent / "note-of-blue").write_text("x")
+    others = {"note-of-blue", place.name + "1-eth0-blue"}       # the latter is out of date
+    for name in others:
+        (place.parent / name).write_text("4711\n")
     vip = make_vip(nic="")
     vip.namespace = "blue"
     pidfile.wait_until_gone(pidfile.stop_sender(vip.ip, vip.nic, vip.namespace))
     gone = [tail for tail, process in senders.items() if ended(process)]
     assert gone == ["-eth0-blue", "-br-0-blue"]
     assert sorted(path.name for path in place.parent.iterdir()) == sorted(
-        [place.name + tail for tail in names if tail not in gone] + ["note-of-blue"])
+        {place.name + tail for tail in names if tail not in gone} | others)
 
 
 def test_a_folder_that_is_missing(fp, agent, scene, place):
