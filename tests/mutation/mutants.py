@@ -3,7 +3,8 @@
 
 Changed are comparisons, `and` and `or`, conditions, arithmetic, whole numbers (by one), True and
 False, texts (emptied) and returned values; statements are left out.  Docstrings, annotations and
-what is only logged or said stay as they are.
+what is only logged or said stay as they are.  `return False` becomes `return True` and not
+`return None`: who asks a function that says False asks whether it is true.
 """
 
 import ast
@@ -115,7 +116,8 @@ def of_node(node):
     elif isinstance(node, (ast.If, ast.While)):
         yield type(node)(negated(node.test), [ast.Pass()], [])
     elif isinstance(node, ast.Return) and node.value:
-        if not (isinstance(node.value, ast.Constant) and node.value.value is None):
+        if not (isinstance(node.value, ast.Constant)
+                and (node.value.value is None or node.value.value is False)):
             yield ast.Return(ast.Constant(None))
     elif isinstance(node, ast.JoinedStr):
         yield ast.Constant("")
