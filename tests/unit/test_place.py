@@ -596,6 +596,16 @@ def test_a_noted_address_that_is_nowhere(fp, agent, scene, action, rc):
     assert (done.rc, done.reasons) == (rc, [])
 
 
+@pytest.mark.parametrize("action, err", [("monitor", "No memory"), ("start", "")])
+def test_where_that_is_not_enough(fp, agent, scene, action, err):
+    """Routes that cannot be listed, and a start, which needs to know."""
+    write(scene, "")
+    fp.query(SHOW4)
+    fp.query(ROUTE4, err=err, rc=2 if err else 0)
+    done = agent(action, ip="192.0.2.10")
+    assert done.rc == 1 and "[findif] failed" in done.reasons[0]
+
+
 def test_a_noted_address_that_is_elsewhere(fp, agent, scene):
     """No route tells whether that is its place: not known, as without a note."""
     write(scene, "")

@@ -3,7 +3,8 @@
 
 import pytest
 
-from ipaddr2_py import ocf, params, vip
+from ipaddr2_py import addresses, commands, ocf, params, place, vip
+from ipaddr2_py.changes import promotion
 from tests.unit.scenes import DELETE4, DELETE6, ON_ETH0, ON_ETH0_6, ROUTE4, SHOW4, SHOW6
 
 LONG = "9" * 30
@@ -119,6 +120,9 @@ def test_stop_takes_a_prefix_length_that_cannot_be_for_none(fp, agent, scene, va
     (dict(ON_ETH0, CRM_meta_clone_max="-2"), {}, "clone_max"),
     (dict(ON_ETH0, CRM_meta_clone="x"), {}, "clone"),
     (dict(ON_ETH0, CRM_meta_clone_max="2", CRM_meta_clone="-1"), {}, "clone"),
+    (dict(ON_ETH0, ip="255.255.255.254", unique_clone_address="true", CRM_meta_clone="2"), {},
+     "clone"),
+    (dict(ON_ETH0, route_table="all"), {}, "route_table"),
     ({"ip": "fe80::1", "cidr_netmask": "64"}, {}, "nic"),
     ({"ip": "febf::1"}, {}, "nic"),
     ({"ip": "192.0.2.10", "nic": ":web"}, {}, "nic"),
@@ -271,6 +275,15 @@ def test_zeros_in_front_for_ipv6(fp, agent, scene):
                  preferred_lft="0030", metric="08", **dict(ON_ETH0_6, cidr_netmask="064")).rc == 0
 
 
+@pytest.mark.parametrize("given, env, settings", [
+    ({}, {"clone_max": "x"}, (1, 0)), ({}, {"clone": "x", "clone_max": "2"}, (1, 0)),
+    ({"lvs_support": "true"}, {"clone_max": "2", "globally_unique": "true"}, (2, 1))])
+def test_what_stop_makes_of_clones(fp, make_vip, given, env, settings):
+    for name, value in env.items():
+        vip.ENV["OCF_RESKEY_CRM_meta_" + name] = value
+    assert vip.clone_settings(make_vip("stop", **given)) == settings
+
+
 @pytest.mark.parametrize("number, total", [("x", "1"), ("0", "x"), ("-1", "2")])
 def test_stop_does_without_good_numbers_of_clones(fp, agent, scene, number, total):
     fp.query(SHOW4, scene.here)
@@ -278,6 +291,68 @@ def test_stop_does_without_good_numbers_of_clones(fp, agent, scene, number, tota
     fp.query(SHOW4)
     env = {"OCF_RESKEY_CRM_meta_clone_max": total, "OCF_RESKEY_CRM_meta_clone": number}
     assert agent("stop", env=env, **ON_ETH0).rc == 0
+
+
+# --- a Vip -----------------------------------------------------------------------------------
+
+
+def test_a_vip_that_is_not_settled(host):
+    vip.ENV[vip.NAMESPACE_VARIABLE] = "/run/netns/blue"
+    made = vip.Vip("start", dict(params.read({}), ip="192.0.2.10"))
+    assert (made.prefix, made.bucket, made.buckets, made.noted) == (-1, 0, 1, False)
+    assert made.namespace == "_run_netns_blue"
+
+
+@pytest.mark.parametrize("given, env, settled", [
+    ({}, {"clone_max": "2"}, (True, "builtin", True)),
+    ({"arp_bg": "no"}, {"clone_max": "2"}, (True, "builtin", False)),
+    ({"arp_bg": "no", "ip": "192.0.2.10"}, {"clone_max": "2"}, (False, "send_arp", False)),
+    ({}, {}, (False, "send_arp", False))])
+def test_how_a_shared_ipv6_address_is_told(fp, host, given, env, settled):
+    for name, value in env.items():
+        vip.ENV["OCF_RESKEY_CRM_meta_" + name] = value
+    made = vip.ip_init("validate-all", dict(params.read({}), **dict(
+        ON_ETH0_6, arp_sender="send_arp", **{"cidr_netmask": "24", **given})))
+    assert (made.nodad, made.sender, made.background) == settled
+
+
+@pytest.mark.parametrize("nic", ["eth0", "eth1"])
+def test_a_setting_that_a_killed_agent_left(fp, host, monkeypatch, nic):
+    """That of this interface, where there is one."""
+    seen, path = [], place.promotion_path("eth0")
+    open(path, "w", encoding="ascii").close()
+    monkeypatch.setattr(promotion, "put_back", seen.append)
+    vip.ip_init("validate-all", dict(params.read({}), **dict(ON_ETH0, nic=nic)))
+    assert seen == [path] * (nic == "eth0")
+
+
+@pytest.mark.parametrize("given, noted, asked", [
+    ({}, False, [SHOW4, ROUTE4]), ({"nic": "eth0"}, False, [SHOW4, ROUTE4]),
+    ({"cidr_netmask": "24"}, False, [SHOW4, ROUTE4.replace(".10", ".10/24")]),
+    ({"nic": "eth0", "cidr_netmask": "24"}, False, [SHOW4]), ({}, True, [SHOW4]),
+    ({"cidr_netmask": "24"}, True, [SHOW4]), ({"cidr_netmask": "x"}, False, [SHOW4])])
+def test_where_is_asked_ahead(make_vip, monkeypatch, given, noted, asked):
+    """The routes where they will settle the place."""
+    found, made = [], make_vip(nic="", prefix=-1)
+    made.note = noted
+    made.params.update(given)
+    monkeypatch.setattr(commands, "prefetch", lambda argv: found.append(" ".join(argv)))
+    monkeypatch.setattr(vip, "places_or_exit", lambda _vip: [])
+    vip.ask_where(made, given.get("cidr_netmask", ""))
+    assert found == asked
+
+
+@pytest.mark.parametrize("name, number, nic, prefix, noted", [
+    ("old0", 2, "eth0", 32, True), ("old0", 3, "eth0", 32, False),
+    ("old0", 2, "kube-ipvs0", 32, False), ("old0", 2, "kube-ipvs0", 24, True),
+    ("kube-ipvs0", 2, "kube-ipvs0", 32, True)])
+def test_a_number_that_went_to_another_interface(make_vip, flags, name, number, nic, prefix, noted):
+    """On which the address may be for other reasons."""
+    flags["kube-ipvs0"] = 0x82
+    made = make_vip()
+    made.note = place.Note(2, name, prefix, "", "", "", "")
+    held = [addresses.Address(number, nic, "192.0.2.10", "", prefix)]
+    assert vip.at_noted_place(made, held) == held * noted
 
 
 # --- clones ----------------------------------------------------------------------------------
@@ -301,6 +376,16 @@ def test_who_shares(fp, make_vip, tmp_path, given, env, shared, warned):
         vip.ENV["OCF_RESKEY_" + name] = value
     made = make_vip(**given)
     made.params["nic"] = given.get("nic", "eth0")
-    assert vip.clone_settings(made)[1] == shared
+    buckets = int(env.get("CRM_meta_clone_max", 1))
+    assert vip.clone_settings(made) == (buckets, shared)
     log = tmp_path / "log"
     assert (log.exists() and "globally-unique=true" in log.read_text()) is warned
+
+
+@pytest.mark.parametrize("number, ip", [(None, "192.0.2.250"), ("x", "192.0.2.250"),
+                                        ("5", "192.0.2.255"), ("6", "192.0.3.0")])
+def test_an_address_that_is_counted_up(fp, number, ip):
+    vip.ENV["OCF_RESKEY_CRM_meta_clone"] = number or ""
+    values = dict(params.read({}), ip="192.0.2.250", unique_clone_address="true")
+    vip.unique_clone_address("stop", values)
+    assert values["ip"] == ip
