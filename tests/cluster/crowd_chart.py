@@ -30,7 +30,7 @@ second by second</text>"""]
         left = LEFT + place * (PANEL + GAP)
         lines += axes(left, title, number, end, unit)
         for name, found in made["agents"].items():
-            lines.append(curve(left, found[step]["curve"], end, COLOURS[name]))
+            lines.append(curve(left, found[step], number, end, COLOURS[name]))
     return "\n".join(lines) + "\n</svg>\n"
 
 
@@ -53,10 +53,11 @@ def axes(left, title, number, end, unit):
     return lines
 
 
-def curve(left, times, end, colour):
-    """The line of one agent: times are the seconds at which equal parts of all were there."""
+def curve(left, told, number, end, colour):
+    """The line of one agent: its curve has the seconds at which equal parts of "there" were."""
+    times, height = told["curve"], (FLOOR - TOP) * told["there"] / number
     points = [f"{left + PANEL * when / end:.1f},"
-              f"{FLOOR - (FLOOR - TOP) * part / (len(times) - 1):.1f}"
+              f"{FLOOR - height * part / (len(times) - 1):.1f}"
               for part, when in enumerate(times)]
     return (f'  <polyline points="{left:.1f},{FLOOR} {" ".join(points)}" fill="none" '
             f'stroke="{colour}" stroke-width="2.5"/>')
