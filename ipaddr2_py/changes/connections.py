@@ -18,7 +18,15 @@ LIMIT = 2.0                 # seconds for one program: a stop is not to wait for
 
 
 def end(vip) -> None:
-    """End the established TCP connections of the VIP, which is gone; never fails a stop.
+    """End the established TCP connections of the VIP, which is gone; never fails a stop."""
+    try:
+        end_all(vip)
+    except Exception as problem:        # such as a host without memory or descriptors
+        ocf_log("warn", f"kill_connections: {problem!r}")
+
+
+def end_all(vip) -> None:
+    """The work of end().
 
     While the address is in another place of this node, or has come back to lo, they are left alone.
     """
@@ -79,8 +87,12 @@ class lent_to_lo:
         self.ip = ip
 
     def __enter__(self):
-        batch(f"addr add {self.ip}/32 dev lo scope host",
-              f"route delete local {self.ip} dev lo table local")
+        try:
+            batch(f"addr add {self.ip}/32 dev lo scope host",
+                  f"route delete local {self.ip} dev lo table local")
+        except BaseException as problem:
+            self.__exit__(type(problem))
+            raise
 
     def __exit__(self, kind, *_problem):
         if kind:                # told to end, or out of memory
