@@ -3,7 +3,7 @@
 
     sudo python3 -m tests.bench                        # the checkout and the shell agent, a table
     sudo python3 -m tests.bench --load --write doc/speed    # all of it; the README's chart
-    sudo python3 -m tests.bench --sh 2.4.0 --load --write doc/speed-sh2
+    sudo python3 -m tests.bench --sh 2.4.0             # with that version of sh
     sudo python3 -m tests.bench --runs 5 --quick AGENT OTHER    # any two agents, as they are
     sudo python3 -m tests.bench --profile              # where the milliseconds of each action go
 
