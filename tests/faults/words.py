@@ -18,7 +18,8 @@ STATEMENT = ("(?:add|insert|delete) (?:table|chain|rule) (?:ip|ip6|arp) ipaddr2-
 PLACES = {
     "ADDRESS": ADDRESS, "NETWORK": ADDRESS + r"/[0-9]{1,3}", "FAMILY": "inet6?", "NIC": WORD,
     "ANYNIC": r"(?!-)[^\0]+", "ANYTHING": r"[^\0]*", "NUMBER": r"[0-9]+",
-    "BROADCAST": r"(?:[0-9.]+|\+|-)",
+    "BROADCAST": r"(?:[0-9.]+|\+|-)", "ASGIVEN": "(?:-|%s)" % WORD,
+    "INBRACKETS": r"\[[0-9a-f:.]+\]",
     "LABEL": r"(?!-)[^\0\s]{1,15}", "WORD": WORD, "PATH": r"/[^\0]*/rsctmp/send_arp-[^\0/]+",
     "ETHER": "[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}", "SENDER": "(?:auto|[0-9a-fA-F]{12})",
     "RULE": r"(?:(?:%s|%s)\x00)+" % (FIREWALL, WORD),
@@ -31,15 +32,15 @@ PLACES = {
 FORMS = """
 ip -o -f FAMILY addr show to ADDRESS
 ip -o -f FAMILY addr show dev NIC [to NETWORK]
-ip -o -f FAMILY route list match ADDRESS [proto WORD] [scope link]
-ip -o -f FAMILY route list match NETWORK [proto WORD] [scope link]
+ip -o -f FAMILY route list match ADDRESS [table WORD] [proto WORD] [scope link]
+ip -o -f FAMILY route list match NETWORK [table WORD] [proto WORD] [scope link]
 ip -o -f inet route list match ADDRESS table local scope host
-ip -o -f inet6 route list exact NETWORK dev NIC
-ip -o -d link show
+ip -o -f inet6 route list exact NETWORK [table NUMBER] dev NIC
+ip -o -d link show [dev NIC]
 ip link show dev ANYNIC
 ip -o link show dev NIC
 ip -f inet addr add NETWORK [brd BROADCAST] dev NIC [noprefixroute] [label LABEL] [metric NUMBER]
-ip -f inet6 addr add NETWORK [brd WORD] dev NIC [nodad] [noprefixroute] [preferred_lft WORD] \
+ip -f inet6 addr add NETWORK [brd ASGIVEN] dev NIC [nodad] [noprefixroute] [preferred_lft WORD] \
 [metric NUMBER]
 ip -f FAMILY addr delete NETWORK dev NIC
 ip -f inet addr delete ADDRESS peer NETWORK dev NIC
@@ -49,7 +50,10 @@ ip route delete ADDRESS dev NIC
 ip addrlabel list
 ip addrlabel add prefix ADDRESS label NUMBER
 ip addrlabel del prefix ADDRESS label ANYTHING
+ip -batch /proc/self/fd/NUMBER
 ip netns exec WORD /ocf/IPaddr2 WORD
+ss [-K] -H -n -t state established src ADDRESS
+ss [-K] -H -n -t state established src INBRACKETS
 arping -V
 arping -q -c 2 -w 3 -D -I NIC ADDRESS
 arping OPTIONS-U -c NUMBER -I NIC ADDRESS
