@@ -111,7 +111,7 @@ class Crowd:
             pass
         spent = difference(cpu(self.lab), before)
         curve = sorted(events[-1][0] - begin for ip, events in self.events(name).items()
-                       if not ip.startswith("10.9.255."))
+                       if not ip.startswith("10.9.255.") and events[-1][0] >= begin)
         done = len(curve) == self.number
         return {"arrived": curve[-1] if done else None, "at rest": rest, "there": len(curve),
                 "cpu": spent, "curve": curve}
