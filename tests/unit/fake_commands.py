@@ -43,7 +43,9 @@ class FakeCommands:
         return True
 
     def query_start(self, argv):
-        return self.start("query", argv, subprocess.PIPE)
+        started = self.start("query", argv, subprocess.PIPE)
+        started.argv = argv
+        return started
 
     def run(self, argv, _seconds=None):
         return self.query_end(self.start("run", argv, subprocess.STDOUT))

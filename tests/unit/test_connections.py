@@ -6,7 +6,8 @@ import posix
 
 import pytest
 
-from ipaddr2_py import children
+from ipaddr2_py import changes, children
+from ipaddr2_py.changes import connections, files
 from tests.unit.scenes import DELETE4, DELETE6, ON_ETH0, ON_ETH0_6, SHOW4, SHOW6
 
 WORDS = "-H -n -t state established src "
@@ -18,10 +19,21 @@ TAKE = "ip -f inet addr delete 192.0.2.10/32 dev lo"
 
 
 @pytest.fixture
-def lent(host):
+def lent(fp, host):
     """A function that gives the lines that the last `ip -batch` was given."""
-    kept = os.memfd_create("kept")
-    host.setattr(posix, "memfd_create", lambda *_words: os.dup2(kept, FD))
+    kept, real = os.memfd_create("kept"), changes.run
+
+    def made(_name, flags):
+        assert not flags, "the program that is started reads it"
+        return os.dup2(kept, FD)
+
+    def run(argv, seconds=None):
+        assert bool(seconds) is ("eth0" not in argv)
+        assert (FD in children.RUN.inherited) is ("-batch" in argv)
+        return real(argv)
+
+    host.setattr(posix, "memfd_create", made)
+    host.setattr(changes, "run", run)
     yield lambda: os.pread(kept, 1000, 0).decode().splitlines()
     os.close(kept)
 
@@ -99,14 +111,15 @@ def test_taken_from_lo_whatever_happens(fp, agent, scene, lent, host, where):
         fp.run(LEND)
     fp.run(TAKE)
     calls = []
-    host.setattr(children, "ignore_termination", lambda: calls.append("ignored"))
+    for name in ("ignore_termination", "extend_for_undo"):
+        host.setattr(children, name, lambda name=name: calls.append(name))
 
     def fails(*_words):
         raise MemoryError
 
     host.setattr("ipaddr2_py.changes.connections." + where, fails)
     done = agent("stop", kill_connections="true", **ON_ETH0)
-    assert done.rc == 0 and "ignored" in calls
+    assert done.rc == 0 and calls == ["ignore_termination", "extend_for_undo"]
     assert any("kill_connections: MemoryError()" in line for line in done.log)
 
 
@@ -128,6 +141,25 @@ def test_off_unless_asked_for(fp, agent, scene, asked):
 def test_nothing_to_do_where_the_address_has_gone(fp, agent):
     fp.query(SHOW4)
     assert agent("stop", kill_connections="true", **ON_ETH0).rc == 0
+
+
+@pytest.mark.parametrize("family, support, note, asked", [
+    ("inet", "true", "x", False), ("inet", "true", "", True), ("inet", "no", "x", True),
+    ("inet6", "true", "x", True)])
+def test_an_address_that_lo_is_to_have_again(fp, make_vip, family, support, note, asked):
+    """Stop could not tell whether it has; the note of it is there still."""
+    vip = make_vip("stop", lvs_support=support,
+                   ip="2001:db8::e" if family == "inet6" else "192.0.2.10")
+    files.write_file(files.state_file(vip.ip), note)
+    if asked:
+        fp.query(SHOW6 if family == "inet6" else SHOW4)
+    connections.end(vip)
+
+
+@pytest.mark.parametrize("left, seconds", [(4.0, 1.0), (100.0, 2.0)])
+def test_a_program_is_given_part_of_the_time(monkeypatch, left, seconds):
+    monkeypatch.setattr(children, "remaining", lambda: left)
+    assert connections.limit() == seconds
 
 
 def test_what_cannot_be_told_is_no_failure(fp, agent, scene):
