@@ -2,7 +2,10 @@
 """The frames of the built-in sender: field by field by the RFCs, and against other senders'."""
 
 import ipaddress
+import os
 import pathlib
+import posix
+import socket
 import subprocess
 import sys
 
@@ -232,18 +235,24 @@ class Wire:
 
     def __init__(self, *_words):
         self.mac, self.kind, self.sent = MAC, 1, []
+        self.failing, self.closed = None, 0
 
     def bind(self, place):
         assert place == ("ib0", 0)
+        if self.failing == "bind":
+            raise OSError(1, "Operation not permitted")
 
     def getsockname(self):
         return ("renamed", 0, 0, self.kind, self.mac)
 
-    def send(self, frame, _flags):
+    def send(self, frame, flags):
+        assert flags == socket.MSG_DONTWAIT
+        if self.failing == "send":
+            raise OSError(100, "Network is down")
         self.sent.append(frame)
 
     def close(self):
-        """Nothing is open."""
+        self.closed += 1
 
     def fileno(self):
         return -1
@@ -283,6 +292,54 @@ def test_an_interface_that_has_gone_is_met_by_the_sending(wire, kind, address):
     wire.kind, wire.mac = kind, address
     announcer.send()
     assert [frame[6:12] for frame in wire.sent] == [MAC, MAC]
+
+
+def test_a_socket_that_is_refused(wire):
+    wire.failing = "bind"
+    with pytest.raises(packets.PacketError, match="CAP_NET_RAW"):
+        packets.Announcer("ib0", VIP)
+    assert wire.closed == 2         # the one that asked for the hardware address as well
+
+
+@pytest.mark.parametrize("ip, mode", [(VIP, "neither"), (VIP6, "reply"), (VIP6, "request")])
+def test_a_mode_that_cannot_be(wire, ip, mode):
+    with pytest.raises(packets.PacketError, match=mode):
+        packets.Announcer("ib0", ip, mode)
+
+
+def test_a_link_that_comes_back_is_served(wire, monkeypatch):
+    """Each round that fails is told of; none is waited for after the last."""
+    slept = []
+    monkeypatch.setattr(packets.time, "sleep", slept.append)
+    with packets.Announcer("ib0", VIP6) as announcer:
+        found = []
+        for problem in announcer.rounds(3, 5000):
+            found.append(problem)
+            wire.failing = None if problem or len(found) > 1 else "send"
+        assert wire.closed == 1
+    assert [str(problem) for problem in found] == [
+        "None", "the interface 'ib0' is down: set it up first", "None"]
+    assert len(wire.sent) == 2 == len(slept) and wire.closed == 2
+    assert list(announcer.rounds(1, 0)) == [None] and len(slept) == 2
+
+
+@pytest.mark.parametrize("text, router", [
+    ("1\n", True), ("2\n", True), ("0\n", False), ("", False), (None, False)])
+def test_who_is_a_router(monkeypatch, tmp_path, text, router):
+    """As the kernel's setting of the interface has it; not without IPv6."""
+    real, path = posix.open, tmp_path / "forwarding"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setattr(packets.posix, "open", lambda name, flags: real(
+        str(path) if name == "/proc/sys/net/ipv6/conf/ib0/forwarding" else "/no/such", flags))
+    before = os.listdir("/proc/self/fd")
+    assert packets.is_router("ib0") is router
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_setting_that_cannot_be_read(monkeypatch, tmp_path):
+    monkeypatch.setattr(packets.posix, "open", lambda _name, flags: os.open(tmp_path, flags))
+    assert packets.is_router("ib0") is False
 
 
 @pytest.mark.parametrize("over, sent", [([], 4), ([False, True], 2), ([True], 1)])
