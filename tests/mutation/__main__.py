@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What do the unit tests see?  Mutants of the package are made, and those killed are counted.
 
-    python3 -m tests.mutation                       all modules, which takes hours
+    python3 -m tests.mutation                       all modules, for an hour or two
     python3 -m tests.mutation vip actions           these; a folder stands for all that is in it
     python3 -m tests.mutation --sample 300 --seed 2 300 of them, picked at random
     python3 -m tests.mutation --only ip_stop        those whose place or change has this text
+    python3 -m tests.mutation --again FILE          those that survived by a former run's output
     python3 -m tests.mutation --list vip            they are listed, and nothing is run
 
-Each mutant is one small change.  The quick unit tests of its module run on it, then all the quick
-unit tests, until one fails, which kills it.  Those that survive are printed.  Those that cannot
-matter are in equivalents.txt, each with a reason.  The exit status is 0 where 95 % of the others
+Each mutant is one small change.  Of the quick unit tests those that ran the changed statement, as
+coverage.py saw it, run on the mutant until one fails, which kills it.  Those that survive are
+printed.  Those that cannot matter are in equivalents.txt, each with a reason.  The exit status is 0 where 95 % of the others
 are killed, else 1.
 """
 
@@ -37,6 +38,8 @@ def arguments(argv):
     parser.add_argument("--list", action="store_true", help="list the mutants and run nothing")
     parser.add_argument("--only", metavar="TEXT", default="",
                         help="take those that have this text in what --list prints")
+    parser.add_argument("--again", metavar="FILE", type=pathlib.Path,
+                        help="take those that survived, by the output of a former run")
     parser.add_argument("--sample", type=int, metavar="N", help="take N mutants at random")
     parser.add_argument("--seed", type=int, default=1, help="seed of the sample (1)")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at once (2)")
@@ -104,6 +107,11 @@ def main(argv):
     paths = chosen(options.modules)
     made = [mutant for name, path in paths.items() for mutant in mutants.of_module(name, path)
             if options.only in shown(mutant, paths)]
+    if options.again:
+        listed = {line.partition(" ")[2].partition(" ")[2]
+                  for line in options.again.read_text("utf-8").splitlines()
+                  if line.startswith("survived: ")}
+        made = [mutant for mutant in made if mutant.key() in listed]
     if options.sample and options.sample < len(made):
         made = random.Random(options.seed).sample(made, options.sample)
     if options.list:

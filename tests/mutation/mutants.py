@@ -24,11 +24,12 @@ STATEMENTS = (ast.Expr, ast.Raise, ast.Continue, ast.Break, ast.AugAssign, ast.D
 
 
 class Mutant:
-    """One change: the module's name, the function (Class.method, or "module"), the line, what is
-    changed in words, and the whole text of the changed module."""
+    """One change: the module's name and file in the package, the function (Class.method, or
+    "module"), the line, what is changed in words, and the whole text of the changed module."""
 
-    def __init__(self, module, function, line, what, text):
+    def __init__(self, module, file, function, line, what, text):
         self.module = module
+        self.file = file
         self.function = function
         self.line = line
         self.what = what
@@ -41,6 +42,8 @@ class Mutant:
 
 def of_module(name, path):
     """Yield the Mutants of a module, given its name and its file."""
+    file = f"{name.replace('.', '/')}/__init__.py" if path.name == "__init__.py" \
+        else f"{name.replace('.', '/')}.py"
     source = path.read_text("utf-8")
     seen = set()
     for function, node, replacement in changes(ast.parse(source), "module"):
@@ -55,7 +58,7 @@ def of_module(name, path):
         except SyntaxError:
             continue
         what = "(left out)" if isinstance(replacement, ast.Pass) else after
-        yield Mutant(name, function, node.lineno, f"{before} -> {what}", text)
+        yield Mutant(name, file, function, node.lineno, f"{before} -> {what}", text)
 
 
 def replaced(source, node, replacement):

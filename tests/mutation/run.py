@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the quick unit tests on mutants, each in a copy of the checkout and in a sandbox.
+"""Runs those quick unit tests that can see a mutant, in a copy of the checkout and in a sandbox.
 
 The sandbox is made by unshare(1) as the user nobody, mapped to a root who has no rights outside:
 processes, network, mounts and IPC of its own, all file systems read-only, fresh ones at /tmp, /run,
 /var/tmp and /dev/shm.  When its first process is killed, all the others end with it.
 """
 
+import ast
 import collections
 import concurrent.futures
+import fcntl
+import json
 import os
 import pathlib
 import queue
@@ -41,17 +44,21 @@ ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp"
        "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def pytest_in(copy, words, limit):
+def pytest_in(copy, words, limit, settings=(), report=None):
     """Run pytest in a copy and in the sandbox; return (exit status, its output).
 
-    The status is None where it took longer than limit seconds.
+    The status is None where it took longer than limit seconds.  settings are of the environment
+    (see plugin.py); report is the number of an open file that pytest gets as well.
     """
     argv = [*UNSHARE, "sh", "-ec", SETUP, "sh", str(copy), sys.executable, "-m", "pytest", "-q",
-            "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", *words]
+            "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "tests.mutation.plugin",
+            "-m", "not slow", *words]
     if not os.geteuid():
         argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *argv]
-    with subprocess.Popen(argv, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, start_new_session=True, cwd="/") as process:
+    with subprocess.Popen(argv, env={**ENV, **dict(settings)}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/",
+                          start_new_session=True,
+                          pass_fds=() if report is None else (report,)) as process:
         try:
             out = process.communicate(timeout=limit)[0]
             return process.returncode, out.decode("utf-8", "replace")
@@ -75,17 +82,65 @@ def own_tests(module):
     return [name for name in found if name not in LEFT_OUT]
 
 
+class Tests:
+    """What is known of the unit tests: which of them can see a change of a line.
+
+    Made from the report of plugin.py.  seconds is test -> how long it took; left_out are tests
+    that fail without any change.
+    """
+
+    def __init__(self, report, left_out):
+        names = [name for name, _, _ in report["tests"]]
+        self.seconds = {name: took for name, took, _ in report["tests"] if name not in left_out}
+        self.starting = {name for name, _, started in report["tests"] if started}
+        self.lines = {file: {int(line): {names[place] for place in places}
+                             for line, places in lines.items()}
+                      for file, lines in report["lines"].items()}
+        self.killed = collections.Counter()
+
+    def of(self, mutant):
+        """Return the tests that can see a mutant: those that ran its statement.
+
+        Of what runs at import or is a function's head, all that ran any line of the module.  What
+        runs in a process of its own is not seen line by line: tests that started one are added,
+        if they are in a file of that module or nothing ran the statement.
+        """
+        ran = self.lines.get(mutant.file, {})
+        inside = statement(mutant)
+        found = set().union(*(ran.get(line, ()) for line in inside or ran))
+        own = own_tests(mutant.module)
+        found |= {name for name in self.starting
+                  if not found or name.partition("::")[0].rpartition("/")[2] in own}
+        return sorted(found & self.seconds.keys(),
+                      key=lambda name: (-self.killed[name], self.seconds[name]))
+
+
+def statement(mutant):
+    """Return the lines of the statement that a mutant changes; of a block those of its head.
+
+    None where it is run at import: outside of functions, or a head of a function or class.
+    """
+    best = None
+    for node in ast.walk(ast.parse(mutant.text)):
+        if isinstance(node, (ast.stmt, ast.ExceptHandler)):
+            body = getattr(node, "body", None)
+            end = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno
+            if node.lineno <= mutant.line <= end and (not best or node.lineno >= best[0].lineno):
+                best = node, range(node.lineno, end + 1)
+    if mutant.function == "module" or not best \
+            or isinstance(best[0], (ast.FunctionDef, ast.ClassDef)):
+        return None
+    return best[1]
+
+
 class Runner:
     """Copies of the checkout, as many as mutants run at once, and what is known of the tests."""
 
     def __init__(self, jobs):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="mutation-"))
         self.folder.chmod(0o755)
-        self.jobs = jobs
         self.copies = queue.Queue()
-        self.killers = collections.defaultdict(collections.Counter)
-        self.left_out = []
-        self.limit = 300.0
+        self.tests = None
         for number in range(jobs):
             copy = self.folder / str(number)
             shutil.copytree(CHECKOUT, copy, symlinks=True, ignore=shutil.ignore_patterns(
@@ -97,47 +152,46 @@ class Runner:
         shutil.rmtree(self.folder)
 
     def first_run(self):
-        """Run all tests on the package as it is; leave out those that fail, set the time limit."""
+        """Run all tests on the package as it is, to learn which lines each of them runs."""
         copy = self.copies.get()
-        begin = time.monotonic()
-        status, out = pytest_in(copy, ["-rfE", *map(str, self.files([]))], self.limit)
-        self.limit = 20 + 4 * (time.monotonic() - begin)
+        names = [f"tests/unit/{path.name}" for path in sorted(TESTS.glob("test_*.py"))
+                 if path.name not in LEFT_OUT]
+        with tempfile.TemporaryFile() as report:
+            number = fcntl.fcntl(report, fcntl.F_DUPFD, 100)    # tests use the lowest ones
+            status, out = pytest_in(copy, ["-rfE", *names], 600.0,
+                                    {"MUTATION_REPORT": str(number)}, number)
+            os.close(number)
+            report.seek(0)
+            found = report.read()
         self.copies.put(copy)
-        failed = re.findall(r"^(?:FAILED|ERROR) (tests/unit/\S+::\S+)", out, re.MULTILINE)
-        if status not in (0, 1) or status and not failed or len(failed) > 20:
+        failed = re.findall(r"^(?:FAILED|ERROR) (tests/unit/.*?)(?: - .*)?$", out, re.MULTILINE)
+        if status not in (0, 1) or not found or status and not failed or len(failed) > 20:
             raise RuntimeError(f"the tests do not run on the package as it is:\n{out}")
         for name in failed:
             print(f"fails without a mutant, left out: {name}", flush=True)
-            self.left_out += ["--deselect", name]
-
-    def files(self, first):
-        """Return all test files, those given first."""
-        names = [path.name for path in sorted(TESTS.glob("test_*.py"))]
-        rest = [name for name in names if name not in first and name not in LEFT_OUT]
-        return [f"tests/unit/{name}" for name in [*first, *rest]]
+        self.tests = Tests(json.loads(found), failed)
 
     def outcome(self, mutant, known):
         """Tell what becomes of a mutant: killed, equivalent (by the list) or survived."""
         if mutant.key() in known:
             return "equivalent"
+        names = self.tests.of(mutant)
+        if not names:
+            return "survived"
         copy = self.copies.get()
-        path = copy / "ipaddr2_py" / mutant.module.replace(".", "/")
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        path = copy / "ipaddr2_py" / mutant.file
         before = path.read_bytes()
+        listed = copy / "mutation-tests"
         try:
             path.write_text(mutant.text, "utf-8")
-            killers = self.killers[mutant.module]
-            own = own_tests(mutant.module)
-            first = [name for name, _ in killers.most_common(4) if name not in own]
-            for words in ([f"tests/unit/{name}" for name in own + first],
-                          self.files([name for name, _ in killers.most_common()])):
-                status, out = pytest_in(copy, ["-x", "-rfE", *self.left_out, *words], self.limit) \
-                    if words else (0, "")
-                if status not in (0, 5):        # 5 is "no tests"
-                    killers.update(re.findall(r"^(?:FAILED|ERROR) tests/unit/(\w+\.py)", out,
-                                              re.MULTILINE))
-                    return "killed"
-            return "survived"
+            listed.write_text("\n".join(names), "utf-8")
+            status, out = pytest_in(copy, ["-x", "-rfE",
+                                           *sorted({name.partition("::")[0] for name in names})],
+                                    20 + 5 * sum(map(self.tests.seconds.get, names)),
+                                    {"MUTATION_TESTS": f"/mnt/{listed.name}"})
+            self.tests.killed.update(
+                re.findall(r"^(?:FAILED|ERROR) (tests/unit/.*?)(?: - .*)?$", out, re.MULTILINE))
+            return "survived" if status == 0 else "killed"
         finally:
             path.write_bytes(before)
             self.copies.put(copy)
