@@ -190,7 +190,7 @@ def inside(path: str, argv) -> list:
 def is_held(path: str, ip: str, note) -> bool:
     """Whether the address is in that namespace, on the interface of the noted number and name.
 
-    Raises Unreadable where that cannot be finding.
+    Raises Unreadable where that cannot be told.
     """
     family = "inet6" if ":" in ip else "inet"
     words = addr_show_words(family, ip)
@@ -200,7 +200,7 @@ def is_held(path: str, ip: str, note) -> bool:
 
 
 def still_held(path: str, ip: str, note) -> bool:
-    """is_held(), or whether that cannot be finding."""
+    """Whether is_held(), or that cannot be told."""
     try:
         return is_held(path, ip, note)
     except addresses.Unreadable:

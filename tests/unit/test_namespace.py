@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from ipaddr2_py import agent as agent_module
-from ipaddr2_py import commands, place
+from ipaddr2_py import changes, children, commands, place
 from ipaddr2_py.actions import namespace
-from tests.unit.scenes import ON_ETH0, SHOW4
+from tests.unit.scenes import ON_ETH0, SHOW4, SHOW6
 
 
 @pytest.fixture
@@ -207,13 +207,90 @@ def test_a_note_of_a_namespace_that_is_nowhere(agent, blue, lost):
     ("validate-all", "red", LOST)])
 def test_a_namespace_that_is_not_looked_for(fp, agent, lost, host, action, name, netns):
     """It has its name, or another one, or is unknown; or the action does not ask."""
-    text = lost.read_text().replace(LOST, netns).replace("red", name)
+    text = lost.read_text().replace(LOST, netns).replace("space red", "space " + name)
     lost.rename(str(lost).replace("red", name)).write_text(text)
     host.setattr(namespace, "open_lost", lambda _inode: pytest.fail("looked for"))
     if name == "blue":
         fp.replace("ip netns exec blue /ocf/IPaddr2 stop")
     done = agent(action, network_namespace=name, **ON_ETH0)
     assert done.rc == (0 if action == "stop" else 5)
+
+
+def test_what_the_stop_in_there_is_told(fp, agent, scene, lost, number, host):
+    told = []
+
+    def run(words):
+        told.append(words[2:])
+        told.extend(commands.CHILD_ENV[name] for name in (
+            b"OCF_RESKEY_network_namespace", b"IPADDR2_NAMESPACE", b"OCF_RESKEY_ip"))
+        return children.Result(1, "no \n luck", "")
+
+    host.setattr(changes, "run", run)
+    fp.install("nsenter")
+    at = number()
+    fp.query(inside(SHOW4, at), scene.here)
+    fp.query(inside(SHOW4, at))
+    done = agent("stop", network_namespace="red", **ON_ETH0)
+    assert told == [["/ocf/IPaddr2", "stop"], b"", b"red", b"192.0.2.10"]
+    assert "ERROR: stop in that namespace ended with 1: no luck" in done.log
+    assert commands.CHILD_ENV[b"OCF_RESKEY_network_namespace"] == b"red"
+    assert b"IPADDR2_NAMESPACE" not in commands.CHILD_ENV
+
+
+def test_a_stop_in_there_that_worked_is_not_logged(fp, agent, scene, lost, number):
+    fp.install("nsenter")
+    at = number()
+    fp.query(inside(SHOW4, at), scene.here)
+    fp.run(inside("/ocf/IPaddr2 stop", at), "done")
+    fp.query(inside(SHOW4, at))
+    done = agent("stop", network_namespace="red", **ON_ETH0)
+    assert not any("ended with" in line for line in done.log)
+
+
+@pytest.mark.parametrize("action, left", [("stop", False), ("start", True), ("monitor", True)])
+def test_the_note_of_what_is_not_in_there(fp, agent, lost, number, action, left):
+    fp.install("nsenter")
+    fp.query(inside(SHOW4, number()))
+    agent(action, network_namespace="red", **ON_ETH0)
+    assert lost.exists() is left
+
+
+def test_the_namespace_that_has_the_name_now(fp, agent, blue, host):
+    told = []
+    host.setattr(namespace, "look_for_lost", lambda _values, _action, inode: told.append(inode))
+    fp.replace("ip netns exec blue /ocf/IPaddr2 stop")
+    agent("stop", network_namespace="blue", **ON_ETH0)
+    agent("stop", network_namespace="red", **ON_ETH0)
+    assert told == ["4026530001", ""]
+
+
+def test_ipv6_is_looked_for(fp, agent, scene, lost, number):
+    note = lost.with_name("IPaddr2-2001:db8::e,nic=eth0,netns=red")
+    note.write_text(lost.read_text().replace("192.0.2.10/25", "2001:db8::e/64"))
+    fp.install("nsenter")
+    fp.query(inside(SHOW6, number()), scene.here6)
+    done = agent("monitor", network_namespace="red", ip="2001:DB8::E", nic="eth0")
+    assert done.rc == 7
+    assert any("2001:db8::e is still on eth0 of" in line for line in done.log)
+
+
+@pytest.mark.parametrize("ip, found", [
+    ("2001:DB8:0::E", "2001:db8::e"), ("192.0.2.10", "192.0.2.10"), ("192.0.2.256", ""), ("", "")])
+def test_the_key_that_is_looked_for(fp, make_vip, ip, found):
+    values = dict(make_vip().params, ip=ip, nic="eth0:1", network_namespace="red")
+    assert namespace.noted(values, "monitor") == (found, None)
+
+
+@pytest.mark.parametrize("action, ip, clone, found", [
+    ("stop", "192.0.2.10", "2", "192.0.2.12"), ("monitor", "192.0.2.10", "2", "192.0.2.12"),
+    ("stop", "255.255.255.250", "9", ""), ("monitor", "255.255.255.250", "9", "")])
+def test_the_key_of_a_clone(fp, make_vip, capfd, action, ip, clone, found):
+    """As start counted it up; one past the end is nobody's, of which a stop says nothing."""
+    commands.ENV["OCF_RESKEY_CRM_meta_clone"] = clone
+    values = dict(make_vip().params, ip=ip, unique_clone_address="true")
+    assert namespace.noted(values, action)[0] == found
+    assert bool(capfd.readouterr().err) is (not found and action == "monitor")
+    assert values["ip"] == ip
 
 
 # --- where a namespace is --------------------------------------------------------------------
@@ -227,6 +304,11 @@ def test_paths_of_mountinfo(text, plain):
     assert namespace.unescaped(text) == plain
 
 
+def test_a_folder_that_cannot_be_read(tmp_path):
+    assert namespace.listed(str(tmp_path / "none")) == []
+    assert namespace.listed(str(tmp_path)) == []
+
+
 def test_mounts(tmp_path):
     """Lines of the form that proc(5) describes."""
     path = tmp_path / "mountinfo"
@@ -236,8 +318,10 @@ def test_mounts(tmp_path):
         "530 22 0:4 net:[4026532269] /srv/a\\040b rw - nsfs nsfs rw\n"
         "531 22 0:4 net:[40265322690] /srv/other rw - nsfs nsfs rw\n"
         "532 22 0:4 mnt:[4026532269] /srv/mnt rw - nsfs nsfs rw\n"
+        "533 22 0:4 net:[4026532269] /five\n"
         "garbage\n\n523 22 0:4 net:[4026532269]\n")
-    assert namespace.mounts(str(path), "4026532269") == ["/run/netns/blue", "/srv/a b"]
+    assert namespace.mounts(str(path), "4026532269") == ["/run/netns/blue", "/srv/a b",
+                                                                "/five"]
     assert namespace.mounts(str(path), "4026532") == []
     assert namespace.mounts(str(tmp_path / "none"), "4026532269") == []
 

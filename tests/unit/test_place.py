@@ -169,6 +169,17 @@ def test_a_name_can_be_read_by_a_person(folder):
     assert place.note_path("192.0.2.10", "a\\b", "") == folder + "/IPaddr2-192.0.2.10,nic=a%5Cb"
 
 
+def test_what_is_plain_stays_as_it_is(folder):
+    assert place.plain("a_b@c+d-e.f:g") == "a_b@c+d-e.f:g"
+    assert place.table_name("2001:db8::e") == "ipaddr2-2001_db8__e"
+
+
+def test_a_name_of_just_the_limit_is_not_cut(folder):
+    nic = "x" * (place.LONGEST_NAME - len("IPaddr2-192.0.2.10,nic="))
+    assert place.note_path("192.0.2.10", nic, "") == f"{folder}/IPaddr2-192.0.2.10,nic={nic}"
+    assert place.note_path("192.0.2.10", nic + "x", "")[-17] == "~"
+
+
 def test_no_name_is_one_of_the_shell_agents(folder):
     for ip in ("192.0.2.10", "2001:db8::10"):
         for nic in NASTY:
@@ -206,6 +217,25 @@ def fixture_note(folder):
 def test_reading(note):
     assert place.read_note(*KEY).index == 2
     assert place.read_note("192.0.2.10", "", "") is None
+
+
+def test_rights_of_the_file_do_not_matter(note):
+    for mode in (0o400, 0o777):
+        os.chmod(note, mode)
+        assert place.read_note(*KEY).index == 2
+
+
+def test_a_boot_id_that_is_no_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(place, "BOOT_ID", str(tmp_path / "boot_id"))
+    (tmp_path / "boot_id").write_bytes(b"a\xff\n")
+    assert place.boot_id() == "a\ufffd"
+
+
+def test_a_note_that_is_half_written_is_removed_too(note, folder):
+    with open(note + "~", "w", encoding="ascii"):
+        pass
+    place.remove_note(*KEY)
+    assert not os.listdir(folder)
 
 
 def test_a_link_is_not_followed(note):

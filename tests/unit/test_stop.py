@@ -7,7 +7,7 @@ import types
 import pytest
 
 from ipaddr2_py import changes, children, commands, place
-from ipaddr2_py.actions import stop
+from ipaddr2_py.actions import stop, tables
 from ipaddr2_py.addresses import Address, Unreadable
 from ipaddr2_py.announce import pidfile
 from ipaddr2_py.changes import interface, promotion
@@ -242,3 +242,62 @@ def test_what_stop_asks_ahead(fp, agent, monkeypatch):
 
 def test_nothing_to_remove(make_vip):
     assert not stop.remove(make_vip("stop"), [])
+
+
+# --- interfaces by name ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nic", ["", "a b", "-rf"])
+def test_what_cannot_be_a_name_is_not_looked_up(monkeypatch, nic):
+    monkeypatch.setattr(stop, "ifcheck", lambda name: pytest.fail(f"looked up: {name}"))
+    assert stop.named(nic) == nic
+    assert not nic or stop.on_interface(None, on("eth0"), nic) == []
+
+
+def test_the_kernels_name_of_an_interface(fp, monkeypatch):
+    monkeypatch.setattr(stop, "ifcheck", lambda name: (3, {"uplink": "eth1"}.get(name, "")))
+    assert stop.named("uplink") == "eth1"
+    assert stop.named("gone") == "gone"
+
+
+def test_an_interface_that_cannot_be_told(fp, make_vip, monkeypatch):
+    def fails(_name):
+        raise stop.FindifError(1, "no luck")
+
+    monkeypatch.setattr(stop, "ifcheck", fails)
+    assert stop.named("eth0") == "eth0"
+    with pytest.raises(stop.OcfExit):
+        stop.on_interface(make_vip(), on("eth0"), "eth0")
+
+
+def test_routes_that_cannot_be_listed_name_no_interface(fp, make_vip, monkeypatch):
+    def fails(*_words):
+        raise stop.FindifError(1, "no luck")
+
+    monkeypatch.setattr(stop, "places", fails)
+    assert stop.route_names(make_vip()) == []
+
+
+@pytest.mark.parametrize("folder", ["none", "rsctmp"])
+def test_no_sender_that_could_be_told(fp, make_vip, tmp_path, folder):
+    commands.ENV["HA_RSCTMP"] = str(tmp_path / folder)
+    assert stop.stop_sender(make_vip(), on("eth0")) == []
+
+
+def test_nothing_to_remove_leaves_nothing(fp, make_vip):
+    assert stop.remove(make_vip(), []) == []
+
+
+# --- the table of a VRF ----------------------------------------------------------------------
+
+
+def test_an_interface_that_is_missing_is_of_no_vrf(fp):
+    assert tables.of_vrf("nowhere") == ""
+
+
+@pytest.mark.parametrize("text, table", [
+    ("", ""), ("2: eth0: <UP> mtu 1500\\    link/ether 02:00:00:00:00:01", ""),
+    ("\\    vrf table 10 addrgenmode eui64", "10"), ("\\    vrf_slave table 7", "7"),
+    ("vrf table 10", ""), ("\\    vrf_slave vlan 7", "")])
+def test_the_table_of_a_vrf(text, table):
+    assert tables.parse_vrf(text) == table
