@@ -144,7 +144,7 @@ def mac_text(packed: bytes) -> str:
 
 def ip_command() -> list:
     """The words that start ip(8): IP2UTIL where set; blanks alone are no program."""
-    return (ENV.get("IP2UTIL") or "ip").split() or ["ip"]
+    return ENV.get("IP2UTIL", "").split() or ["ip"]
 
 
 def prefetch_ip(words) -> None:
@@ -197,7 +197,7 @@ def is_missing(result) -> bool:
 
 
 def parse_addresses(text: str) -> list:
-    """The Address addresses in the output of `ip -o -f inet|inet6 addr show`.
+    """The Address objects in the output of `ip -o -f inet|inet6 addr show`.
 
     Raises Unreadable on a line that `ip` does not print.
     """
@@ -282,7 +282,7 @@ def address_places(family: str, ip: str) -> list:
 
 
 def parse_held(family: str, ip: str, result, words=()) -> list:
-    """The Address addresses in the Result of a addr_show_words(), or of `ip WORDS` like that."""
+    """The Address objects in the Result of addr_show_words(), or of `ip WORDS` like that."""
     held = [] if result.rc else [held for held in parse_addresses(result.out) if held.ip == ip]
     if result.rc or not held and was_interrupted(result):
         raise Unreadable(failure(list(words) or addr_show_words(family, ip), result))

@@ -347,7 +347,7 @@ def noted_place(vip, netmask: str):
 
 
 def at_noted_place(vip, held) -> list:
-    """Those of the Address addresses that are where the note tells.
+    """Those of the Address objects that are where the note tells.
 
     A number that went to another interface since, on which the address is its own, tells nothing.
     """

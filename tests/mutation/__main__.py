@@ -5,13 +5,13 @@
     python3 -m tests.mutation vip actions           these; a folder stands for all that is in it
     python3 -m tests.mutation --sample 300 --seed 2 300 of them, picked at random
     python3 -m tests.mutation --only ip_stop        those whose place or change has this text
-    python3 -m tests.mutation --again FILE          those that survived by a former run's output
+    python3 -m tests.mutation --again FILE          those that survived, by a former output
     python3 -m tests.mutation --list vip            they are listed, and nothing is run
 
 Each mutant is one small change.  Of the quick unit tests those that ran the changed statement, as
 coverage.py saw it, run on the mutant until one fails, which kills it.  Those that survive are
-printed.  Those that cannot matter are in equivalents.txt, each with a reason.  The exit status is 0 where 95 % of the others
-are killed, else 1.
+printed.  Those that cannot matter are in equivalents.txt, each with a reason.  The exit status is
+0 where 95 % of the others are killed, else 1.  `bin/test` installs what this needs.
 """
 
 import argparse

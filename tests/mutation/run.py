@@ -20,10 +20,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = CHECKOUT / "tests/unit"
+PYTHON = CHECKOUT / ".venv/bin/python"          # as bin/test has made it
 #: These look at the source and not at what it does.
 LEFT_OUT = ("test_house.py", "test_readme.py", "test_bench.py")
 UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--ipc", "--uts",
@@ -50,7 +50,8 @@ def pytest_in(copy, words, limit, settings=(), report=None):
     The status is None where it took longer than limit seconds.  settings are of the environment
     (see plugin.py); report is the number of an open file that pytest gets as well.
     """
-    argv = [*UNSHARE, "sh", "-ec", SETUP, "sh", str(copy), sys.executable, "-m", "pytest", "-q",
+    argv = [*UNSHARE, "sh", "-ec", SETUP, "sh", str(copy),
+            str(PYTHON if PYTHON.exists() else sys.executable), "-m", "pytest", "-q",
             "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "tests.mutation.plugin",
             "-m", "not slow", *words]
     if not os.geteuid():

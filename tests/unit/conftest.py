@@ -187,13 +187,16 @@ def flags(host, monkeypatch):
 
 
 def interface_request(_socket_fd, request, structure):
-    """What ioctl(2) does for SIOCGIFFLAGS on the host of NICS: a struct ifreq (netdevice(7))."""
+    """What ioctl(2) does for SIOCGIFFLAGS on the host of NICS: a struct ifreq (netdevice(7)).
+
+    The kernel cuts a name that is too long; of the answer's union only the flags count.
+    """
     assert request == addresses.SIOCGIFFLAGS and len(structure) == 40
-    name = structure[:16].rstrip(b"\0").decode()
+    name = structure[:15].rstrip(b"\0").decode()
     if name not in NICS and name not in FLAGS:
         raise OSError(19, "No such device")
     value = FLAGS.get(name, 0x49 if name == "lo" else 0x1043)
-    return structure[:16] + value.to_bytes(2, sys.byteorder) + structure[18:]
+    return structure[:16] + value.to_bytes(2, sys.byteorder) + b"\xff" * 22
 
 
 class Announcer(packets.Announcer):

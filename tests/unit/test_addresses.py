@@ -2,6 +2,7 @@
 """Addresses as ip(8) prints them."""
 
 import ipaddress
+import os
 import random
 
 import _socket
@@ -120,7 +121,7 @@ def test_freeswans_interfaces(captured, nic, is_one):
 
 @pytest.mark.parametrize("text", [
     "Error: any valid prefix is expected rather than x", "Device \"eth9\" does not exist.",
-    "eth0    inet 192.0.2.1/24", "2:", "x: eth0 inet 192.0.2.1/24", "Cannot open netlink socket",
+    "eth0    inet 192.0.2.1/24", "2:", "22 eth0 inet 192.0.2.1/24", "x: eth0 inet 192.0.2.1/24", "Cannot open netlink socket",
     " ", "\\ valid_lft forever"])
 def test_what_ip_does_not_print_is_not_taken_for_nothing(text):
     with pytest.raises(Unreadable):
@@ -133,10 +134,31 @@ def test_no_output_is_no_address(captured):
 
 
 @pytest.mark.parametrize("line", ["2: eth0    inet", "2: eth0    inet6 \\", "2: eth0    inet x",
-                                  "2: eth0    inet 192.0.2.1", "2: eth0    inet 192.0.2.1/x"])
+                                  "2: eth0    inet 192.0.2.1", "2: eth0    inet 192.0.2.1/x",
+                                  "2: eth0", "2: eth0    inet 192.0.2.1 peer"])
 def test_without_an_address_on_the_line(captured, line):
     assert addresses.parse_addresses(captured("link-eth0")) == []
     assert addresses.parse_addresses(line) == []
+
+
+@pytest.mark.parametrize("rest, peer, prefix", [
+    ("192.0.2.1/24", "", 24), ("192.0.2.1 peer 192.0.2.9/32", "192.0.2.9", 32)])
+def test_the_shortest_lines(rest, peer, prefix):
+    one, = addresses.parse_addresses(f"2: eth0    inet {rest}")
+    assert (one.ip, one.peer, one.prefix) == ("192.0.2.1", peer, prefix)
+
+
+def test_what_a_failure_says(fp):
+    said = addresses.failure(["link"], children.Result(2, "", "x" * 201))
+    assert said == "ip link ended with 2: " + "x" * 200
+    assert addresses.failure(["link"], children.Result(2)) == "ip link ended with 2: no output"
+
+
+@pytest.mark.parametrize("text, packed", [("1" * 5000 + ".1.1.1", None), ("1.1.1.256", None),
+                                          ("1.1.1.255", b"\1\1\1\xff"), ("0.1.01.1", None)])
+def test_numbers_of_an_address(text, packed):
+    """Python refuses to read a number of so many digits."""
+    assert addresses.ipv4_bytes(text) == packed
 
 
 @pytest.mark.parametrize("value", [0, 0x8, 0x1043, 0x80c0, 0xffff])
@@ -147,8 +169,22 @@ def test_interface_flags(flags, value):
 
 
 @pytest.mark.parametrize("name", ["eth9", "", "a" * 16, "\u00e9" * 8, "a\0b"])
-def test_flags_of_what_is_not_there(host, name):
+def test_flags_of_what_is_not_there(flags, name):
+    flags.update({"a" * 15: 1, "a": 1})
     assert addresses.interface_flags(name) is None
+    assert addresses.interface_flags("a" * 15) == 1
+    assert addresses.interface_flags("a") == 1
+
+
+def test_the_socket_is_closed(host):
+    before = os.listdir("/proc/self/fd")
+    assert addresses.interface_flags("eth0") and addresses.interface_flags("eth9") is None
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_names_and_numbers_of_what_is_not_there():
+    assert addresses.index_of("nowhere/") == 0
+    assert addresses.name_of(2 ** 30) == ""
 
 
 def test_flags_where_no_socket_can_be_had(host):

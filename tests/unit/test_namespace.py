@@ -320,8 +320,8 @@ def test_mounts(tmp_path):
         "532 22 0:4 mnt:[4026532269] /srv/mnt rw - nsfs nsfs rw\n"
         "533 22 0:4 net:[4026532269] /five\n"
         "garbage\n\n523 22 0:4 net:[4026532269]\n")
-    assert namespace.mounts(str(path), "4026532269") == ["/run/netns/blue", "/srv/a b",
-                                                                "/five"]
+    assert namespace.mounts(str(path), "4026532269") == [
+        "/run/netns/blue", "/srv/a b", "/five"]
     assert namespace.mounts(str(path), "4026532") == []
     assert namespace.mounts(str(tmp_path / "none"), "4026532269") == []
 
