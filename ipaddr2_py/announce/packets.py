@@ -217,9 +217,7 @@ def refusal(nic, error):
 def is_router(nic: str) -> bool:
     """Whether this node forwards IPv6 that comes in on `nic` (false without IPv6)."""
     try:
-        handle = posix.open(
-            f"/proc/sys/net/ipv6/conf/{nic}/forwarding", posix.O_RDONLY | posix.O_CLOEXEC
-        )
+        handle = posix.open(f"/proc/sys/net/ipv6/conf/{nic}/forwarding", posix.O_RDONLY)
     except OSError:
         return False
     try:

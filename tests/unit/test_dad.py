@@ -115,19 +115,30 @@ def test_what_does_not_end_is_left_open(vip6, host6, clock, timeout, limit):
     assert limit <= clock.now - begin < limit + 0.1
 
 
-def test_an_address_that_is_gone_again(vip6, host6):
+def test_an_address_that_is_gone_again(vip6, host6, capfd):
     host6.shows = ["tentative", "gone"]
     with pytest.raises(ocf.OcfExit) as left:
         wait(vip6, host6)
     assert left.value.rc == 1
+    assert "2001:db8::e/64 on eth0 has gone again" in capfd.readouterr().err
 
 
-def test_an_ip_that_does_not_tell_of_duplicates(vip6, host6, clock):
+@pytest.mark.parametrize("rc, warned", [(0, False), (2, True)])
+def test_taking_a_duplicate_away(fp, vip6, tmp_path, rc, warned):
+    fp.run(DELETE_DUPLICATE, rc=rc)
+    with pytest.raises(ocf.OcfExit) as left:
+        dad.take_duplicate_away(vip6)
+    assert left.value.rc == 1
+    assert ("Could not delete" in (tmp_path / "log").read_text()) is warned
+
+
+def test_an_ip_that_does_not_tell_of_duplicates(vip6, host6, clock, capfd):
     host6.shows = ["unreadable"]
     begin = clock.now
     with pytest.raises(ocf.OcfExit) as left:
         wait(vip6, host6)
     assert left.value.rc == 1 and 10 < clock.now - begin < 10.2
+    assert "another host has 2001:db8::e: ip ended with 1" in capfd.readouterr().err
 
 
 def test_an_ip_that_fails_once(vip6, host6):
@@ -273,6 +284,14 @@ def test_an_address_that_seems_gone_may_be_under_another_name(vip6, host6, clock
     assert (dad.wait_in_background(vip6, 2) is not None) is well
     assert clock.now - begin == pytest.approx(looks, abs=0.1)
     assert not host6.elsewhere
+
+
+@pytest.mark.parametrize("name, prefix", [("old0", 63), ("eth0", 64), ("eth0", 63)])
+def test_what_is_no_renamed_interface(fp, vip6, host6, clock, monkeypatch, name, prefix):
+    """Another length is another address, and the name that was looked at is none."""
+    host6.shows = ["gone", "settled"]
+    monkeypatch.setattr(lookout, "find", lambda _vip, _index: [Address(2, name, IP6, "", prefix)])
+    assert dad.wait_in_background(vip6, 2) is None
 
 
 def test_where_the_number_is_known_the_name_does_not_matter(fp, vip6, scene, flags, clock):

@@ -85,6 +85,7 @@ DECISIONS = {
     "nothing": (VIP, b"", None),
     "advertisement": (VIP6, NA, THEIRS),
     "option goes before source": (VIP6, OPTION_OF_SECOND, SECOND),
+    "padded behind the option": (VIP6, OPTION_OF_SECOND + bytes(4), SECOND),
     "without an option": (VIP6, NA[:78], THEIRS),
     "another option": (VIP6, changed(NA, 78, 14), THEIRS),
     "option of another length": (VIP6, changed(NA, 79, 2), THEIRS),
@@ -130,13 +131,15 @@ class Wire:
         self.clock = clock
         self.frames = list(frames)
         self.sent, self.bound, self.closed, self.failing = [], None, False, {}
+        self.filtered = False
 
     def bind(self, place):
         self.fail("bind")
         self.bound = place
 
-    def setsockopt(self, *_words):
-        pass
+    def setsockopt(self, _level, option, _value):
+        assert option == duplicate.SO_ATTACH_FILTER and not self.bound
+        self.filtered = True
 
     def fail(self, what):
         if what in self.failing:
@@ -165,7 +168,9 @@ class Wire:
 @pytest.fixture
 def wire(host, clock, monkeypatch):
     made = Wire(clock)
-    monkeypatch.setattr(duplicate._socket, "socket", lambda *_words: made)
+    wanted = socket.AF_PACKET, socket.SOCK_RAW, 0       # 0: nothing arrives before it is bound
+    monkeypatch.setattr(duplicate._socket, "socket",
+                        lambda *words: made if words == wanted else None)
     monkeypatch.setattr(duplicate.addresses, "interface_flags", lambda _nic: 0x1043)
     monkeypatch.setattr(duplicate._socket, "if_nameindex", lambda: [(2, "eth0"), (3, "eth1")])
     monkeypatch.setattr(packets, "hardware_address", {"eth0": MAC, "eth1": SECOND}.get)
@@ -176,6 +181,7 @@ def wire(host, clock, monkeypatch):
     ([], None),
     ([(arp(VIP), 0)], THEIRS),
     ([(arp(VIP), 1)], THEIRS),
+    ([(arp(VIP), 2)], THEIRS),                                  # multicast
     ([(arp(VIP), 3)], None),                                    # of a VLAN that is not ours
     ([(arp(VIP), 4)], None),                                    # outgoing
     ([(packets.garp_frame(MAC, VIP), 1)], None),                # reflected
@@ -187,7 +193,7 @@ def test_listening(wire, make_vip, clock, frames, mac):
     begin = clock.now
     assert duplicate.ask(make_vip("monitor", ip=VIP)) == mac
     assert wire.sent == [duplicate.probe(MAC, packed(VIP))]
-    assert wire.bound == ("eth0", 0x0806) and wire.closed
+    assert wire.bound == ("eth0", 0x0806) and wire.closed and not wire.filtered
     assert clock.now - begin == pytest.approx(0.01 * len(frames) if mac else duplicate.WAIT)
 
 
@@ -217,11 +223,12 @@ def test_ipv6_asks_from_the_link_local_address(fp, wire, make_vip, captured):
                          if "eth0" in line and "fe80::1:1" in line))
     assert duplicate.ask(make_vip("monitor", ip="2001:db8::e", prefix=64)) == THEIRS
     assert wire.sent == [duplicate.solicitation(MAC, packed("fe80::1:1"), packed("2001:db8::e"))]
-    assert wire.bound == ("eth0", 0x86dd)
+    assert wire.bound == ("eth0", 0x86dd) and wire.filtered
 
 
 @pytest.mark.parametrize("ip, flags", [
-    ("fe80::1:1", ""), ("2001:db8::e", "tentative"), ("2001:db8::e", "dadfailed tentative")])
+    ("fe80::1:1", ""), ("2001:db8::e", "tentative"), ("2001:db8::e", "dadfailed tentative"),
+    ("2001:db8::e", "dadfailed")])
 def test_a_link_local_address_that_cannot_be_used(fp, make_vip, captured, ip, flags):
     """It is the address itself, or is not ours yet."""
     line = next(line for line in captured("addr-inet6").splitlines() if "fe80::1:1" in line)

@@ -99,6 +99,10 @@ def test_checksum_example_of_rfc_1071():
     assert packets.internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xFFFF - 0xDDF2
 
 
+def test_checksum_that_carries_once_more():
+    assert packets.internet_checksum(b"\xff\xff\x00\x01") == 0xfffe
+
+
 def test_as_send_arp():
     pair = [packets.garp_frame(MAC, VIP), packets.garp_frame(MAC, VIP, reply=True)]
     assert captured("send_arp.hex") == pair * 2
@@ -156,6 +160,12 @@ def test_what_is_no_address_of_a_host(ip):
     assert repr(ip) in str(refusal.value)
 
 
+@pytest.mark.parametrize("ip", ["127.0.0.1", "ff02::1"])
+def test_an_address_that_no_host_owns_is_told_apart(ip):
+    with pytest.raises(packets.PacketError, match="only an address that one host owns"):
+        packets.parse_address(ip)
+
+
 @pytest.mark.parametrize("ip", ["1.0.0.0", "223.255.255.255", "240.0.0.1", "255.0.0.1",
                                 "255.255.255.254", "126.0.0.1", "128.0.0.1", "fe80::1", "::2"])
 def test_addresses_of_hosts(ip):
@@ -189,11 +199,12 @@ def test_a_missing_interface():
 
 def kernel(monkeypatch, kind, address, flags=0x1043, sent=None):
     """Answers for interface ib0 in place of the kernel (netdevice(7), struct ifreq; packet(7))."""
+    long = "ib0".ljust(packets.NAME_LIMIT, "x")
     flags = flags.to_bytes(2, sys.byteorder).ljust(24, b"\0")
-    hardware = kind.to_bytes(2, sys.byteorder) + address.ljust(14, b"\0")[:14] + bytes(8)
+    hardware = kind.to_bytes(2, sys.byteorder) + address.ljust(14, b"\0")[:14] + b"\xff" * 8
 
     def answer(_descriptor, request, name):
-        assert name == b"ib0".ljust(40, b"\0")
+        assert name.rstrip(b"\0") in (b"ib0", b"i", long.encode()) and len(name) == 40
         return b"ib0".ljust(16, b"\0") + {0x8913: flags, 0x8927: hardware}[request]
 
     monkeypatch.setattr(packets.fcntl, "ioctl", answer)
@@ -227,13 +238,14 @@ def test_nobody_asks_for_a_hardware_address(monkeypatch, kind, address, flags, t
 
 def test_an_ethernet_interface(monkeypatch):
     kernel(monkeypatch, 1, MAC)
-    assert packets.hardware_address("ib0") == MAC
+    for name in ("ib0", "i", "ib0".ljust(15, "x")):
+        assert packets.hardware_address(name) == MAC
 
 
 class Wire:
     """Stands in for the packet socket: its interface has the address `mac` (packet(7))."""
 
-    def __init__(self, *_words):
+    def __init__(self):
         self.mac, self.kind, self.sent = MAC, 1, []
         self.failing, self.closed = None, 0
 
@@ -262,7 +274,10 @@ class Wire:
 def fixture_wire(monkeypatch):
     kernel(monkeypatch, 1, MAC)
     made = Wire()
-    monkeypatch.setattr(packets._socket, "socket", lambda *_words: made)
+    wanted = ((socket.AF_INET, socket.SOCK_DGRAM, 0),           # to ask for the address, and
+              (socket.AF_PACKET, socket.SOCK_RAW, 0))           # one that receives nothing
+    monkeypatch.setattr(packets._socket, "socket",
+                        lambda *words: made if words in wanted else None)
     monkeypatch.setattr(packets, "is_router", lambda nic: nic == "ib0")
     return made
 
@@ -286,7 +301,28 @@ def test_each_round_reads_the_hardware_address(wire, ip, mac):
         assert wire.sent == [packets.na_frame(new, VIP6, True, wire.mac)]
 
 
-@pytest.mark.parametrize("kind, address", [(0, b""), (65534, b"")])
+@pytest.mark.parametrize("mode, replies", [("request", [False]), ("reply", [True]),
+                                           ("both", [False, True])])
+def test_the_modes_of_arp(wire, mode, replies):
+    packets.Announcer("ib0", VIP, mode).send()
+    assert wire.sent == [packets.garp_frame(MAC, VIP, reply) for reply in replies]
+
+
+def test_who_is_no_router_does_not_say_so(wire, monkeypatch):
+    monkeypatch.setattr(packets, "is_router", lambda _nic: False)
+    packets.Announcer("ib0", VIP6).send()
+    assert wire.sent == [packets.na_frame(MAC, VIP6, False)]
+
+
+def test_frames_are_built_once_for_an_address(wire):
+    announcer = packets.Announcer("ib0", VIP)
+    frames = announcer.frames
+    announcer.send()
+    assert announcer.frames is frames
+
+
+@pytest.mark.parametrize("kind, address", [(0, b""), (65534, b""), (1, b""), (1, MAC[:5]),
+                                           (65534, bytes.fromhex("020000000007"))])
 def test_an_interface_that_has_gone_is_met_by_the_sending(wire, kind, address):
     announcer = packets.Announcer("ib0", VIP)
     wire.kind, wire.mac = kind, address
