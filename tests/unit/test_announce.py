@@ -25,6 +25,8 @@ IP6 = "2001:db8::e"
     ("libnet_arping", "-q", "arping -q -U -c 7 -i eth0 -S 192.0.2.10 192.0.2.10"),
     ("ipoibarping", "-A", "ipoibarping -q -c 7 -U -I eth0 192.0.2.10"),
     ("builtin", "-A", "ANNOUNCE announce -c 7 -i 200 -A eth0 192.0.2.10"),
+    ("builtin", "-U", "ANNOUNCE announce -c 7 -i 200 -U eth0 192.0.2.10"),
+    ("builtin", "-A -U", "ANNOUNCE announce -c 7 -i 200 eth0 192.0.2.10"),
 ])
 def test_words_of_each_sender(fp, make_vip, scene, sender, options, words):
     fp.install("ipoibarping")
@@ -67,7 +69,8 @@ def test_infiniband(fp, make_vip, captured, tmp_path, installed, program):
 @pytest.mark.parametrize("env, text, expected", [
     ("/ha", ": ${HA_BIN:=/x}\n", "/ha"),
     ("", "#x\n: ${HA_BIN:=/usr/lib/there}\n", "/usr/lib/there"),
-    ("", ": ${HA_BIN:=/a b} \n: ${HA_BIN:=/c}\n", "/a b")])
+    ("", ": ${HA_BIN:=/a b} \n: ${HA_BIN:=/c}\n", "/a b"),
+    ("", "FOLDER:=${HA_BIN:=/x}\n: ${HA_BIN:=/y\n: ${HA_BIN:=/z}\n", "/z")])
 def test_where_send_arp_is(fp, tmp_path, env, text, expected):
     folder = tmp_path / "lib/heartbeat"
     folder.mkdir(parents=True)
@@ -83,6 +86,16 @@ def test_where_send_arp_is_without_anything(fp, monkeypatch, there, folder):
     del announce.ENV["HA_BIN"]
     monkeypatch.setattr(announce.commands, "is_file", lambda path: path == there + "/send_arp")
     assert announce.ha_bin() == folder
+
+
+def test_send_arp_in_both_places(fp, monkeypatch):
+    del announce.ENV["HA_BIN"]
+    monkeypatch.setattr(announce.commands, "is_file", lambda path: path.startswith("/usr/lib"))
+    assert announce.ha_bin() == "/usr/libexec/heartbeat"
+
+
+def test_something_to_tell(host):
+    assert announce.nothing_to_tell("eth0") == ""
 
 
 # --- running it ------------------------------------------------------------------------------
