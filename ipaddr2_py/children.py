@@ -110,7 +110,6 @@ class Terminated(BaseException):
     """The agent was told to end by a signal; number is the signal's."""
 
     def __init__(self, number):
-        BaseException.__init__(self, number)
         self.number = number
 
 

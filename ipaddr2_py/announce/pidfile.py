@@ -40,8 +40,7 @@ class own_pid_file:
 
     def __enter__(self):
         try:
-            self.fd = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW
-                                 | posix.O_CLOEXEC, 0o600)
+            self.fd = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW, 0o600)
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             posix.ftruncate(self.fd, 0)
             posix.write(self.fd, commands.to_bytes(f"{posix.getpid()}\n{self.nic}\n"))
@@ -113,7 +112,7 @@ def command_line(pid: int) -> list:
 def is_locked(path: str) -> bool:
     """Whether somebody holds the lock of a pid file."""
     try:
-        fd = posix.open(path, posix.O_RDWR | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+        fd = posix.open(path, posix.O_RDWR | posix.O_NOFOLLOW)
     except OSError:
         return False
     try:

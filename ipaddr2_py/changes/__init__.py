@@ -94,7 +94,7 @@ def _run(path, argv, seconds=None):
     with signals_blocked():
         try:
             ends += posix.pipe()
-            ends.append(posix.open("/dev/null", posix.O_RDONLY | posix.O_CLOEXEC))
+            ends.append(posix.open("/dev/null", posix.O_RDONLY))
             child = _start_by_sh(path, argv, ends[2], ends[1])
             pid = child.pid
         except BaseException as problem:

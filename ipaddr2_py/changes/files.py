@@ -29,7 +29,7 @@ def write_file(path: str, text: str) -> None:
     """Write a private file (0600 whatever the umask, links not followed, a FIFO not waited for) as
     a whole or not at all; raises OSError."""
     fd = posix.open(path, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW
-                    | posix.O_NONBLOCK | posix.O_CLOEXEC, 0o600)
+                    | posix.O_NONBLOCK, 0o600)
     try:
         posix.fchmod(fd, 0o600)
         data = commands.to_bytes(text)
@@ -64,7 +64,7 @@ def read_file(path: str, limit: int = 65536, links: bool = False) -> str:
     Links are followed on request alone: in HA_RSCTMP they may lead anywhere.
     """
     try:
-        fd = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK
+        fd = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK
                         | (0 if links else posix.O_NOFOLLOW))
     except (OSError, ValueError):
         return ""
@@ -119,8 +119,7 @@ class ocf_take_lock:
 
     def _take(self):
         """Lock the file that the path names now; whether that worked."""
-        self.fd = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW
-                             | posix.O_CLOEXEC, 0o600)
+        self.fd = posix.open(self.path, posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if is_current(self.fd, self.path):
@@ -151,7 +150,7 @@ class no_lock:
     """What an address that is not shared is locked with."""
 
     def __enter__(self):
-        return self
+        return None
 
     def __exit__(self, *_problem):
         return None

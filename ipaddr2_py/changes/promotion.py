@@ -125,7 +125,7 @@ def leave_lock(path: str, fd: int) -> None:
 def noted_index(data: bytes) -> int:
     """The interface's number in the lock's file; 0 where the setting was on, or in another boot."""
     words = data.split()
-    good = 0 < len(words) < 3 and words[0].isdigit() and len(words[0]) < 10 and \
+    good = words and words[0].isdigit() and len(words[0]) < 10 and \
         words[1:] in ([], [boot_id().encode()])
     return int(words[0]) if good else 0
 

@@ -143,7 +143,7 @@ def multicast_list() -> str:
     """The text of /proc/net/dev_mcast, which the kernel hands out a page at a time."""
     text = b""
     try:
-        fd = posix.open(MULTICAST_LIST, posix.O_RDONLY | posix.O_CLOEXEC)
+        fd = posix.open(MULTICAST_LIST, posix.O_RDONLY)
     except OSError:
         return ""
     try:

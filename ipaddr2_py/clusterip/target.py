@@ -181,7 +181,7 @@ def add_rule(vip, share) -> bool:
 def write_bucket(vip, sign: str, number: int) -> bool:
     """Add (+) or remove (-) a bucket in the kernel's file; whether the kernel took it."""
     try:
-        fd = posix.open(buckets_file(vip.ip), posix.O_WRONLY | posix.O_CLOEXEC)
+        fd = posix.open(buckets_file(vip.ip), posix.O_WRONLY)
     except OSError as problem:
         ocf_log("err", f"cannot write {buckets_file(vip.ip)}: {problem.strerror}")
         return False

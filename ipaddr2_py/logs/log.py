@@ -37,7 +37,7 @@ def write_reason(message: str) -> None:
 
 def _append(path, line):
     try:        # O_NONBLOCK: a FIFO may have no reader
-        fd = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT | posix.O_CLOEXEC
+        fd = posix.open(path, posix.O_WRONLY | posix.O_APPEND | posix.O_CREAT
                         | posix.O_NOCTTY | posix.O_NONBLOCK, 0o666)
     except (OSError, ValueError):
         return

@@ -55,7 +55,7 @@ def _trace_file(target, action):
     try:
         # O_NONBLOCK: a FIFO may have no reader.
         return posix.open(target, posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND
-                          | posix.O_CLOEXEC | posix.O_NOFOLLOW | posix.O_NONBLOCK, 0o600)
+                          | posix.O_NOFOLLOW | posix.O_NONBLOCK, 0o600)
     except OSError as problem:
         ocf_log("warn", f"no trace in {target}: {problem.strerror}")
         return -1

@@ -8,7 +8,7 @@
     python3 -m tests.mutation --again FILE          those that survived, by a former output
     python3 -m tests.mutation --list vip            they are listed, and nothing is run
 
-Each mutant is one small change.  Of the quick unit tests those that ran the changed statement, as
+Each mutant is one small change.  Of the unit tests those that ran the changed statement, as
 coverage.py saw it, run on the mutant until one fails, which kills it.  Those that survive are
 printed.  Those that cannot matter are in equivalents.txt, each with a reason.  The exit status is
 0 where 95 % of the others are killed, else 1.  `bin/test` installs what this needs.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs those quick unit tests that can see a mutant, in a copy of the checkout and in a sandbox.
+"""Runs those unit tests that can see a mutant, in a copy of the checkout and in a sandbox.
 
 The sandbox is made by unshare(1) as the user nobody, mapped to a root who has no rights outside:
 processes, network, mounts and IPC of its own, all file systems read-only, fresh ones at /tmp, /run,
@@ -24,8 +24,8 @@ import tempfile
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = CHECKOUT / "tests/unit"
 PYTHON = CHECKOUT / ".venv/bin/python"          # as bin/test has made it
-#: These look at the source and not at what it does.
-LEFT_OUT = ("test_house.py", "test_readme.py", "test_bench.py")
+#: These look at the source or at what is built of it, not at what it does.
+LEFT_OUT = ("test_house.py", "test_readme.py", "test_bench.py", "test_packaging.py")
 UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--ipc", "--uts",
            "--fork", "--kill-child", "--mount-proc")
 SETUP = """ip link set lo up
@@ -53,7 +53,7 @@ def pytest_in(copy, words, limit, settings=(), report=None):
     argv = [*UNSHARE, "sh", "-ec", SETUP, "sh", str(copy),
             str(PYTHON if PYTHON.exists() else sys.executable), "-m", "pytest", "-q",
             "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "tests.mutation.plugin",
-            "-m", "not slow", *words]
+            *words]
     if not os.geteuid():
         argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *argv]
     with subprocess.Popen(argv, env={**ENV, **dict(settings)}, stdin=subprocess.DEVNULL,

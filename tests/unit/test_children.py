@@ -4,6 +4,7 @@ programs."""
 
 import os
 import posix
+import select
 import signal
 import sys
 import types
@@ -191,6 +192,23 @@ def test_what_was_said_by_the_limit_counts(pipe, clock):
     streams = {pipe(b"said", ended=False): [], pipe(): []}
     assert children.read_streams(streams, children.Limit(0)) is False
     assert list(streams.values()) == [[b"said"], []]
+
+
+def test_how_long_it_is_waited_for_output(pipe, monkeypatch):
+    asked, left = [], [2.0, 0.5, 0.0]
+
+    class Poll:
+        def register(self, _fd, _events):
+            pass
+
+        def poll(self, milliseconds):
+            asked.append(milliseconds)
+            return []
+
+    monkeypatch.setattr(select, "poll", Poll)
+    limit = types.SimpleNamespace(left=lambda: left.pop(0))
+    assert children.read_streams({0: []}, limit) is False
+    assert asked == [2000, 500, 0]
 
 
 def test_what_is_too_long_or_too_big(pipe, clock, monkeypatch):

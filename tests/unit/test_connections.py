@@ -172,3 +172,8 @@ def test_what_cannot_be_told_is_no_failure(fp, agent, scene):
     done = agent("stop", kill_connections="true", **ON_ETH0)
     assert done.rc == 0
     assert any("cannot tell whether" in line for line in done.log)
+
+
+def test_the_command_that_is_logged_can_be_pasted(fp):
+    assert connections.shell_line(["addr add x", "route"]) == \
+        "printf '%s\\n' 'addr add x' route | ip -batch -"

@@ -27,6 +27,23 @@ def test_writing_a_file(tmp_path):
     assert files.read_file(path, 2) == "\u00e9"
 
 
+def test_no_file_is_left_open(tmp_path):
+    before = len(os.listdir("/proc/self/fd"))
+    files.write_file(str(tmp_path / "file"), "text")
+    files.read_file(str(tmp_path / "file"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_was_left_beside_a_file_is_replaced(tmp_path):
+    """By an agent that was killed, or a link by somebody else."""
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "file~").symlink_to("precious")
+    files.replace_file(str(tmp_path / "file"), "new")
+    assert (tmp_path / "file").read_text() == "new"
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert sorted(os.listdir(tmp_path)) == ["file", "precious"]
+
+
 def test_a_file_is_written_as_a_whole_or_not_at_all(fp, host, tmp_path, monkeypatch):
     def no_room(_fd, _data):
         raise OSError(28, "No space left on device")
@@ -201,6 +218,14 @@ def test_waiting_for_so_many_seconds(fp, host, tmp_path, clock):
             with files.ocf_take_lock(path, 2.0):
                 pass
         assert 2.0 <= clock.monotonic() - began < 2.1
+    assert (tmp_path / "log").read_text().count("waiting for the lock") == 1
+
+
+def test_locks_that_are_held_are_known(fp, host, tmp_path):
+    """A child that outlives the agent lets go of them."""
+    with files.ocf_take_lock(str(tmp_path / "lock")) as lock:
+        assert children.RUN.locks == {lock.fd}
+    assert not children.RUN.locks
 
 
 def test_a_file_that_was_removed_is_no_lock(tmp_path):

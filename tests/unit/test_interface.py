@@ -190,13 +190,14 @@ def test_only_code_1_is_a_collision(fp, captured, rc, collides):
 
 @pytest.mark.parametrize("program, foreign", [
     ("iputils", False), ("habets", True), ("busybox", True)])
-def test_arping_by_another_author(fp, captured, program, foreign):
+def test_arping_by_another_author(fp, captured, capfd, program, foreign):
     assert interface.is_foreign_arping(captured("arping-" + program)) is foreign
     if foreign:
         fp.query("arping -V", captured("arping-" + program))
         with pytest.raises(OcfExit) as leaving:
             interface.collision("eth0", "192.0.2.9")
         assert leaving.value.rc == 5
+        assert "run_arping needs the arping of iputils, but " in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("text, foreign", [

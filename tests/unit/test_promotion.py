@@ -293,6 +293,57 @@ def test_an_ip_that_fails_counts_for_the_worst(kernel):
     assert kernel["eth0"] == "0"
 
 
+def test_no_warning_where_there_is_nothing_to_lose(kernel):
+    os.unlink(kernel.setting % "eth0")
+    (kernel.folder / "bin" / "ip").write_text("#!/bin/sh\n")
+    with promotion.secondaries_kept(ALONE):
+        pass
+    assert kernel.log() == ""
+
+
+def test_the_setting_of_this_host():
+    assert promotion.setting("lo") in ("0", "1")
+
+
+def test_how_long_the_lock_is_waited_for(kernel, monkeypatch):
+    """Two seconds at most, or a quarter of what is left to the action."""
+    waited = []
+
+    def refuse(_path, seconds):
+        waited.append(round(seconds, 1))
+        raise OSError(errno.EINVAL, "no")
+
+    monkeypatch.setattr(promotion, "share_lock", refuse)
+    for left in (4, 8, 100):
+        children.set_deadline(left)
+        with promotion.secondaries_kept(PRIMARY):
+            pass
+    assert waited == [1.0, 2.0, 2.0]
+
+
+def test_the_lock_is_inherited(kernel):
+    with promotion.secondaries_kept(PRIMARY) as _:
+        assert [os.get_inheritable(fd) for fd in children.RUN.inherited] == [True]
+
+
+def test_what_can_be_a_lock(kernel):
+    kernel.file.write_text("")
+    kernel.file.chmod(0o777)
+    os.close(promotion.share_lock(str(kernel.file)))
+    kernel.file.unlink()
+    os.mkfifo(kernel.file)
+    with pytest.raises(OSError, match="no regular file"):
+        promotion.share_lock(str(kernel.file))
+
+
+@pytest.mark.parametrize("text, index", [
+    ("", 0), ("x", 0), ("7", 7), ("7 BOOT", 7), ("7 other", 0), ("7 BOOT x", 0), ("-7", 0),
+    ("999999999", 999999999), ("1000000000", 0)])
+def test_numbers_in_the_locks_file(text, index):
+    noted = text.replace("BOOT", place.boot_id()).encode()
+    assert promotion.noted_index(noted) == index
+
+
 @pytest.mark.parametrize("problem", ["missing", "read-only", "write"])
 def test_a_setting_that_cannot_be_made(kernel, monkeypatch, problem):
     """The address can be deleted all the same; a warning tells of what may go along."""
