@@ -106,7 +106,7 @@ class locked:
 
     def __enter__(self):
         if address_bytes(self.vip.ip, self.vip.family) is None:
-            return self             # stop of something that names no file
+            return                  # stop of something that names no file
         path = files.state_file("IPaddr2-CIP-" + self.vip.ip)
         try:
             self.lock = files.ocf_take_lock(path).__enter__()
@@ -116,7 +116,6 @@ class locked:
                                 f"instance of {self.vip.ip} may be at work")
                 raise OcfExit(OCF_ERR_GENERIC) from None
             ocf_log("warn", f"no lock on {path} ({problem.strerror}): stopping without")
-        return self
 
     def __exit__(self, *_problem):
         if self.lock is not None:

@@ -121,8 +121,8 @@ def test_freeswans_interfaces(captured, nic, is_one):
 
 @pytest.mark.parametrize("text", [
     "Error: any valid prefix is expected rather than x", "Device \"eth9\" does not exist.",
-    "eth0    inet 192.0.2.1/24", "2:", "22 eth0 inet 192.0.2.1/24", "x: eth0 inet 192.0.2.1/24", "Cannot open netlink socket",
-    " ", "\\ valid_lft forever"])
+    "eth0    inet 192.0.2.1/24", "2:", "22 eth0 inet 192.0.2.1/24",
+    "x: eth0 inet 192.0.2.1/24", "Cannot open netlink socket", " ", "\\ valid_lft forever"])
 def test_what_ip_does_not_print_is_not_taken_for_nothing(text):
     with pytest.raises(Unreadable):
         addresses.parse_addresses(text)
