@@ -400,7 +400,8 @@ def test_what_is_not_known_fits(shared, given):
     {}, {"mac": MAC4}, {"mac": MAC4.upper().replace(":", "-")}, {"clusterip_hash": "sourceip"},
     {"clusterip_hash_seed": "0"}, {"clusterip_hash_seed": "0xffffffff"}, {"bucket": 3},
     {"clusterip_firewall": "nft", "buckets": 33}, {"clusterip_firewall": "iptables", "buckets": 32},
-    {"buckets": 2 ** 32 - 1}, {"clusterip_chain": "x" * 28}, {"ip": VIP6, "mac": MAC6},
+    {"buckets": 2 ** 32 - 1}, {"clusterip_chain": "x" * 28},
+    {"clusterip_chain": "a-b.c_d"}, {"ip": VIP6, "mac": MAC6},
     {"ip": VIP6, "clusterip_table": "filter"}])
 def test_good_settings(shared, given):
     vip = shared(**given)
@@ -439,6 +440,9 @@ def test_tables_and_their_chains(shared, capfd, table, chain, firewall):
     ({"clusterip_chain": "OUTPUT"}, "clusterip_chain"),
     ({"clusterip_chain": "ä"}, "clusterip_chain"),
     ({"ip": VIP6, "clusterip_firewall": "iptables"}, "clusterip_firewall"),
+    ({"ip": VIP6, "clusterip_firewall": "clusterip"}, "clusterip_firewall"),
+    ({"clusterip_table": "raw", "clusterip_chain": "INPUT"}, "clusterip_table"),
+    ({"clusterip_chain": "a b"}, "clusterip_chain"),
     ({"clusterip_firewall": "iptables", "buckets": 33}, "clone_max"),
     ({"buckets": 2 ** 32, "bucket": 1}, "clone_max"), ({"nic": 'a"b'}, "nic")])
 def test_refusals(shared, capfd, given, name):

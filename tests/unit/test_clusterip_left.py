@@ -557,3 +557,40 @@ def test_the_order_of_buckets_does_not_matter():
 def test_sets_in_any_order():
     assert clusterip_rules.values("z { 8, 13 } b a") == clusterip_rules.values("z { 13, 8 } b a")
     assert clusterip_rules.values("z { 8, 13 } b a") == ["z", 13, 8, "b", "a"]
+
+
+@pytest.mark.parametrize("word, value", [
+    ("7", 7), ("9" * 39, int("9" * 39)), ("9" * 40, "9" * 40), ("0x", "0x"), ("0x1", 1),
+    ("0x" + "f" * 37, 16 ** 37 - 1), ("0x" + "f" * 38, "0x" + "f" * 38), ("0xg", "0xg"),
+    ("::1", 1), ("02:00:00:00:00:01", 0x020000000001), ("a:b", "a:b")])
+def test_words_that_are_numbers(word, value):
+    assert clusterip_rules.value(word) == value
+
+
+# --- what is derived -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked, found, fits", [
+    ("5", 5, True), ("5", 0, False), ("0", 0, True), ("5", -1, True), ("", 7, True)])
+def test_seeds_that_fit(shared, asked, found, fits):
+    share = Share("eth0", seed=found)
+    assert clusterip_share.matches(share, shared(clusterip_hash_seed=asked)) is fits
+
+
+@pytest.mark.parametrize("nic, given, brd, text", [
+    ("eth0", "", None, "192.0.2.255"), ("", "", None, ""), ("", "192.0.2.7", None, "192.0.2.7"),
+    ("eth0", "", "192.0.2.9", "192.0.2.9")])
+def test_the_broadcast_address_that_counts(shared, monkeypatch, nic, given, brd, text):
+    monkeypatch.setattr(clusterip_share, "broadcast", lambda _vip: "192.0.2.255")
+    made = shared(broadcast=given)
+    made.nic = nic
+    assert clusterip_share.address_md5(made, brd) == clusterip_share.digest_of(VIP4, 24, text)
+
+
+def test_any_bytes_have_a_digest():
+    assert len(clusterip_share.digest_of("\udcff", 24, "")) == 32
+
+
+def test_the_longest_seed():
+    assert clusterip_share.parse_seed("0x" + "0" * 16 + "1") == 1
+    assert clusterip_share.parse_seed("0x" + "0" * 17 + "1") is None
