@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What do the unit tests see?  Mutants of the package are made, and those killed are counted.
 
-    python3 -m tests.mutation                       all modules, for an hour or two
+    python3 -m tests.mutation                       all modules, for most of an hour
     python3 -m tests.mutation vip actions           these; a folder stands for all that is in it
     python3 -m tests.mutation --sample 300 --seed 2 300 of them, picked at random
     python3 -m tests.mutation --only ip_stop        those whose place or change has this text

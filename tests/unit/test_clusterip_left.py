@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Cluster IP: what is left of it where an address is a plain one now, and what stop removes."""
 
+import os
+
 import pytest
 
 from ipaddr2_py import addresses, agent, clusterip, commands, ocf, place, vip as vip_module
@@ -594,3 +596,73 @@ def test_any_bytes_have_a_digest():
 def test_the_longest_seed():
     assert clusterip_share.parse_seed("0x" + "0" * 16 + "1") == 1
     assert clusterip_share.parse_seed("0x" + "0" * 17 + "1") is None
+
+
+def test_any_bytes_are_listed(tmp_path, monkeypatch):
+    path = tmp_path / "dev_mcast"
+    path.write_bytes(b"2 \xff 1 1 010203\n")
+    monkeypatch.setattr(clusterip_share, "MULTICAST_LIST", str(path))
+    before = len(os.listdir("/proc/self/fd"))
+    assert clusterip_share.is_joined("\udcff", "01:02:03")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# --- the target ------------------------------------------------------------------------------
+
+
+def test_the_targets_programs_by_the_environment(fp):
+    commands.ENV.update(IPTABLES_LEGACY="/x/legacy -w", IPTABLES="/x/iptables -w", MODPROBE="/x/m p")
+    assert clusterip_target.iptables() == ["/x/iptables", "-w"]
+    assert clusterip_target.modprobe() == ["/x/m", "p"]
+    fp.install("mine")
+    commands.ENV["IPTABLES_LEGACY"] = "mine"
+    assert clusterip_target.iptables() == ["mine"]
+
+
+def test_rules_of_an_address():
+    mine = f"-A INPUT -d {VIP4}/32 -j CLUSTERIP --new"
+    others = [f"-A FORWARD -d {VIP4}/32 -j CLUSTERIP", f"-A INPUT -d {VIP4}/32 -j ACCEPT",
+              "-A INPUT -d 192.0.2.1/32 -j CLUSTERIP", f"-P INPUT -d {VIP4} CLUSTERIP"]
+    assert clusterip_target.parse_rules("\n".join([*others, mine]), VIP4) == [mine.split()]
+    assert clusterip_target.REFUSED.startswith("iptables or the kernel refused (")
+
+
+def test_the_lock_of_iptables_is_polled(monkeypatch, clock):
+    monkeypatch.setattr(clusterip_target, "ocf_run", lambda _argv: codes.pop(0))
+    codes, begin = [4, 4, 1], clock.now
+    assert clusterip_target.change([]) == 1
+    assert clock.now - begin == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("rules, mac", [([], ""), (["-i eth0 --clustermac 01:00:5E:00:00:01"],
+                                                   "01:00:5e:00:00:01")])
+def test_what_a_rule_of_the_target_tells(shared, target, monkeypatch, rules, mac):
+    (target / VIP4).write_text("2\n")
+    monkeypatch.setattr(clusterip_target, "list_rules", lambda _vip: [one.split() for one in rules])
+    share = clusterip_target.look_closely(shared())
+    assert (share.mac, share.buckets) == (mac, {2: "2"})
+
+
+@pytest.mark.parametrize("total, mac", [(3, "01:00:00:00:00:01"), (4, MAC4)])
+def test_a_rule_that_is_made_anew_has_a_mac_of_its_own(shared, total, mac):
+    found = Share("eth0", "01:00:00:00:00:01", "", total)
+    assert clusterip_target.wanted_share(shared(), found, "192.0.2.255").mac == mac
+    assert clusterip_target.wanted_share(shared(), None, "192.0.2.255").mac == MAC4
+
+
+def test_buckets_that_the_rule_keeps(shared, monkeypatch):
+    found, wrote = Share("eth0", MAC4), []
+    found.buckets = {1: "1", 3: "3", 4: "4"}
+    monkeypatch.setattr(clusterip_target, "list_rules", lambda _vip: [])
+    monkeypatch.setattr(clusterip_target, "add_rule", lambda _vip, _share: True)
+    monkeypatch.setattr(clusterip_target, "write_bucket",
+                        lambda _vip, sign, number: wrote.append((sign, number)) or True)
+    assert clusterip_target.set_up(shared(bucket=1), found, found)
+    assert wrote == [("+", 3)]
+
+
+def test_the_kernels_file_is_closed(shared, target):
+    (target / VIP4).write_text("")
+    before = len(os.listdir("/proc/self/fd"))
+    assert clusterip_target.write_bucket(shared(), "+", 2)
+    assert len(os.listdir("/proc/self/fd")) == before
