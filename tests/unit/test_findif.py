@@ -431,7 +431,7 @@ def test_dotted_quads():
 @pytest.mark.parametrize("netmask, converted, level", [
     ("", "", None), ("24", "24", None), ("x", "x", None), ("1.2", "1.2", None),
     ("255.255.255.0", "24", "WARNING"), ("128.0.0.0", "1", "WARNING"),
-    ("255.0.255.0", "255.0.255.0", "ERROR")])
+    ("a.b.c.d", "a.b.c.d", None), ("255.0.255.0", "255.0.255.0", "ERROR")])
 def test_conversion_is_told(fp, host, tmp_path, netmask, converted, level):
     assert findif.maybe_convert_dotted_quad_to_cidr(netmask) == converted
     log = tmp_path / "log"
@@ -453,7 +453,7 @@ def test_ipcheck_ipv4(text, good):
 
 
 @pytest.mark.parametrize("text, good", [
-    ("2001:db8::10", True), ("2001:DB8:0:0::0010", True), ("::1", True), ("fe80::1", True),
+    ("2001:db8::10", True), ("2001:DB8:0:0::0010", True), ("::1", True), ("::1.2.3.4", True), ("fe80::1", True),
     ("2001:db8:1:2:3:4:5:6", True), ("fd00::", True), ("::ffff:c000:201", True),
     ("::", False), (":::", False), ("0:0:0:0:0:0:0:0", False), ("ff02::1", False),
     ("::ffff:192.0.2.1", False), ("2001:db8::10/64", False), ("2001:db8::10%eth0", False),
@@ -606,7 +606,8 @@ def test_a_long_name_that_nobody_has(fp, host, captured):
 
 
 @pytest.mark.parametrize("rc, text", [
-    (1, ""), (255, ""), (0, ""), (0, "garbage\n1: ?\n"), (137, "")])
+    (1, ""), (255, ""), (0, ""), (0, "garbage\n1: ?\n"), (137, ""), (0, "7: eth0"),
+    (0, "x: eth0: <UP>"), (0, "7: eth0: UP"), (1, "7: eth0: <UP>")])
 def test_a_long_name_where_ip_fails(fp, host, rc, text):
     fp.query("ip link show dev enp0s31f6-at-the-back", text, rc=rc)
     with pytest.raises(findif.FindifError) as problem:
@@ -641,3 +642,103 @@ def test_names_with_white_space_that_the_kernel_takes(captured, blank, name):
             one.nic.replace("eth0", name) for one in findif.parse_routes(text, family)]
     text = captured("route-inet-local").replace(" lo ", " %s " % name)
     assert findif.getnetworkinfo(text).nic == name
+
+
+# --- words and ways --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", "unreachable blackhole prohibit throw unicast local broadcast "
+                         "anycast multicast nat xresolve none default 13".split())
+def test_kinds_of_routes_that_carry_nothing(kind):
+    assert findif.parse_routes(f"{kind} 192.0.2.0/24 dev eth0", "inet") == []
+
+
+@pytest.mark.parametrize("word", "dev via proto scope src metric table tos nhid weight from encap "
+                         "expires".split())
+def test_a_value_may_look_like_a_flag(word):
+    assert findif.route_parts([word, "linkdown"]) == [({word: "linkdown"}, [])]
+
+
+@pytest.mark.parametrize("flags, down", [("", False), ("linkdown", True), ("dead", True),
+                                         ("onlink", False)])
+def test_a_route_whose_link_is_down(flags, down):
+    route, = findif.parse_routes(f"192.0.2.0/24 dev eth0 {flags}", "inet")
+    assert route.down is down
+    assert findif.Route(24, 0, "eth0").down is False
+
+
+def test_what_an_error_says():
+    assert str(findif.FindifError(1, "no luck")) == "no luck"
+
+
+@pytest.mark.parametrize("text, good", [("1.2.3.255", True), ("255.255.255.255", True),
+                                        ("0.0.0.1", False), ("x", False)])
+def test_what_may_be_a_broadcast_address(text, good):
+    assert findif._is_broadcast(text) is good
+
+
+def test_the_kind_of_a_port_may_come_first():
+    assert findif.parse_ports("7: eth0: <UP>\\ bridge_slave state forwarding\n") == {7}
+
+
+@pytest.mark.parametrize("rest, prefix", [
+    ("127.0.0.0/8 dev lo src 127.0.0.1", 8), ("127.0.0.0/x dev lo", None),
+    ("127.0.0.0/8 proto kernel", None), ("127.0.0.0/8 dev", None), ("127.0.0.1 dev lo", None)])
+def test_lines_of_the_local_table(rest, prefix):
+    route = findif.getnetworkinfo(f"local {rest}\n")
+    assert (route and (route.prefix, route.metric)) == (prefix and (prefix, 0))
+
+
+def test_routes_that_ip_does_not_print(fp):
+    fp.query(["ip", *findif.route_list_words("inet", "192.0.2.1", "")], "what is this\n")
+    with pytest.raises(findif.FindifError) as problem:
+        findif.list_routes("inet", "192.0.2.1", "")
+    assert problem.value.unreadable and problem.value.rc == 1
+
+
+@pytest.mark.parametrize("table, rc, err, code", [
+    ("", 2, "Error: ipv4: FIB table does not exist.", 1), ("", 255, 'argument "" is wrong', 1),
+    ("7", 0, "Error: ipv4: FIB table does not exist.", 0), ("x", 0, 'argument "x" is wrong', 0),
+    ("x", 255, 'argument "x" is wrong', 5), ("7", 2, "No memory", 1)])
+def test_what_ip_says_of_a_table(fp, table, rc, err, code):
+    fp.query("ip route", "printed", err=err, rc=rc)
+    if not code:
+        assert findif.read_routes(["route"], table) == "printed"
+        return
+    with pytest.raises(findif.FindifError) as problem:
+        findif.read_routes(["route"], table)
+    assert problem.value.rc == code
+
+
+def test_the_local_table_is_for_want_of_others(fp):
+    fp.query(["ip", *findif.route_list_words("inet", "127.0.0.3", "")], "127.0.0.0/24 dev eth0\n")
+    assert [route.nic for route in findif.places("inet", "127.0.0.3", "", "")] == ["eth0"]
+
+
+@pytest.mark.parametrize("ip, netmask", [("x", ""), ("x", "24"), ("192.0.2.1", "x"), ("x", "x")])
+def test_no_route_is_asked_for_without_an_address(fp, ip, netmask):
+    with pytest.raises(findif.FindifError, match=f"{ip}/{netmask} is no address") as problem:
+        findif.findif("inet", ip, "", netmask)
+    assert problem.value.rc == 1
+
+
+@pytest.mark.parametrize("nic, netmask, told", [
+    ("", "", "no route holds 192.0.2.1: nic and cidr_netmask cannot be found; set them,"),
+    ("", "24", "no route holds 192.0.2.1/24: nic cannot be found; set it,"),
+    ("eth0", "", "no route on eth0 holds 192.0.2.1: cidr_netmask cannot be found; set it,")])
+def test_what_is_missing(fp, host, monkeypatch, nic, netmask, told):
+    monkeypatch.setattr(findif, "places", lambda *_words: [])
+    with pytest.raises(findif.FindifError) as problem:
+        findif.findif("inet", "192.0.2.1", nic, netmask)
+    assert problem.value.reason.startswith(told)
+
+
+def test_where_no_route_is_needed():
+    route = findif.findif("inet", "192.0.2.1", "eth0", "24")
+    assert (route.prefix, route.metric, route.nic) == (24, 0, "eth0")
+
+
+def test_an_address_without_broadcast_says_nothing_of_it():
+    text = ("2: eth0    inet 192.0.2.1/24 brd 192.0.2.255 scope global eth0\n"
+            "2: eth0    inet 192.0.2.2/25 scope global eth0\n")
+    assert findif.parse_broadcast(text, "192.0.2.9") == "192.0.2.255"
