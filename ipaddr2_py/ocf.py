@@ -32,7 +32,6 @@ class OcfExit(Exception):
     """The shell's `exit RC`: leaves the action with that OCF exit code; main alone catches it."""
 
     def __init__(self, rc):
-        Exception.__init__(self, rc)
         self.rc = rc
 
 

@@ -611,7 +611,8 @@ def test_any_bytes_are_listed(tmp_path, monkeypatch):
 
 
 def test_the_targets_programs_by_the_environment(fp):
-    commands.ENV.update(IPTABLES_LEGACY="/x/legacy -w", IPTABLES="/x/iptables -w", MODPROBE="/x/m p")
+    commands.ENV.update(IPTABLES_LEGACY="/x/legacy -w", IPTABLES="/x/iptables -w",
+                        MODPROBE="/x/m p")
     assert clusterip_target.iptables() == ["/x/iptables", "-w"]
     assert clusterip_target.modprobe() == ["/x/m", "p"]
     fp.install("mine")

@@ -453,7 +453,8 @@ def test_ipcheck_ipv4(text, good):
 
 
 @pytest.mark.parametrize("text, good", [
-    ("2001:db8::10", True), ("2001:DB8:0:0::0010", True), ("::1", True), ("::1.2.3.4", True), ("fe80::1", True),
+    ("2001:db8::10", True), ("2001:DB8:0:0::0010", True), ("::1", True), ("::1.2.3.4", True),
+    ("fe80::1", True),
     ("2001:db8:1:2:3:4:5:6", True), ("fd00::", True), ("::ffff:c000:201", True),
     ("::", False), (":::", False), ("0:0:0:0:0:0:0:0", False), ("ff02::1", False),
     ("::ffff:192.0.2.1", False), ("2001:db8::10/64", False), ("2001:db8::10%eth0", False),

@@ -140,14 +140,15 @@ def test_syslog_without_logger(logged, monkeypatch, kind, end, closed, facility,
     monkeypatch.setattr("_socket.socket", lambda family, its: Reader(made, its, kind)
                         if family == socket.AF_UNIX else None)
     monkeypatch.setattr(log.time, "strftime", lambda form: {"%b %e %T": "Nov  7 08:09:10"}[form])
-    assert logged("warn", "a\0b\u00e9", HA_LOGFACILITY=facility) == {}
-    line = "<%d>Nov  7 08:09:10 %s: WARNING: ab\u00e9" % (number | syslog.LOG_WARNING, TAG)
+    assert logged("warn", "a\0b\u00e9\udcff", HA_LOGFACILITY=facility) == {}
+    line = "<%d>Nov  7 08:09:10 %s: WARNING: ab\u00e9?" % (number | syslog.LOG_WARNING, TAG)
     assert made == ["closed"] * closed + [line.encode() + end, "closed"]
 
 
 @pytest.mark.parametrize("before, date, after, joined", [
     ("", "DATE ", "x", "DATE x\n"), ("", "DATE", "x", "DATEx\n"), ("", "  A  B ", "x", "A B x\n"),
-    ("t:\t", "  A", "x", "t:\t Ax\n"), ("t:\t", "A", "x", "t:\tAx\n"), ("t", " ", "x", "t x\n")])
+    ("t:\t", "  A", "x", "t:\t Ax\n"), ("t:\t", " A", "x", "t:\t Ax\n"),
+    ("t:\t", "A", "x", "t:\tAx\n"), ("t", " ", "x", "t x\n")])
 def test_a_date_as_the_shell_joins_it(fp, before, date, after, joined):
     commands.ENV["HA_DATEFMT"] = date
     assert log.hadate(before, after) == joined
@@ -179,3 +180,17 @@ def test_what_is_logged_is_traced(logged):
     logged("warn", "x", HA_LOGFILE="HERE/log")
     logged("reason", "y", HA_LOGFILE="HERE/log")
     assert traced == ["# WARNING: x\n", "# reason: y\n"]
+
+
+def test_where_a_line_goes_whose_program_hangs(logged):
+    children.RUN.hanging.add("ha_logger")
+    assert "log" in logged("info", "x", HA_LOGD="yes", HA_LOGFILE="HERE/log")
+
+
+def test_lines_stay_in_order(fp, monkeypatch):
+    """Each waits for the one before it."""
+    order = []
+    monkeypatch.setattr(log, "flush", lambda: order.append("waited"))
+    monkeypatch.setattr(log, "_to_dev_log", lambda *_words: order.append("written"))
+    log._syslog("daemon", "tag", "info", "x")
+    assert order == ["waited", "written"]

@@ -113,3 +113,15 @@ def test_a_command_that_is_missing(fp, host, tmp_path):
 def test_a_message_is_one_line(fp, host, tmp_path):
     ocf.ocf_log("info", "first\nERROR: second")
     assert (tmp_path / "log").read_text().count("\n") == 1
+
+
+def test_nothing_can_be_made_in_a_folder_that_is_a_link(fp, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "rsctmp")
+    commands.ENV["HA_RSCTMP"] = str(tmp_path / "link")
+    ocf.setup()
+    with pytest.raises(NotADirectoryError):
+        os.mkdir(commands.ENV["HA_RSCTMP"])
+
+
+def test_numbers_with_many_zeros():
+    assert ocf.ocf_is_decimal("0" * 98 + "7") and not ocf.ocf_is_decimal("0" * 99 + "7")

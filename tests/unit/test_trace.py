@@ -3,19 +3,24 @@
 
 import os
 import posix
+import re
 
 import pytest
 
+from ipaddr2_py import commands
+from ipaddr2_py.logs import trace
 from tests.unit.scenes import DELETE4, ON_ETH0, SHOW4
 
 
 @pytest.mark.parametrize("env", [{"OCF_TRACE_RA": "1"}, {"OCF_RESKEY_trace_ra": "true"}])
 def test_every_command_is_noted(fp, agent, tmp_path, env):
-    env = dict(env, OCF_TRACE_FILE=str(tmp_path / "deep/er/trace"))
+    env = dict(env, OCF_TRACE_FILE=str(tmp_path / "deep/er/trace"), LANG="C")
     assert agent("start", env=env, ip="192.0.2.256").rc == 6
     text = (tmp_path / "deep/er/trace").read_text()
     assert "start of IPaddr2(vip)[" in text.splitlines()[0]
     assert "OCF_RESKEY_ip=192.0.2.256\n" in text
+    assert f"HA_LOGFILE={tmp_path}/log\n" in text and "\nPATH=" in text
+    assert "\nLANG=" not in text
     assert "# reason: [findif] failed: ip [192.0.2.256]" in text
     assert (tmp_path / "deep/er/trace").stat().st_mode & 0o777 == 0o600
 
@@ -62,6 +67,22 @@ def test_a_folder(fp, agent, tmp_path):
     assert name.startswith("web_1.stop.")
 
 
+def test_the_usual_folder(fp, host, monkeypatch):
+    made, opened = [], []
+    host.setattr(posix, "isatty", lambda _fd: False)
+    monkeypatch.setattr(posix, "mkdir", lambda *words: made.append(words))
+    monkeypatch.setattr(posix, "open", lambda path, _flags, mode: opened.append((path, mode)) or 99)
+    for name in ("HA_VARLIB", "OCF_RESKEY_trace_dir"):
+        commands.ENV.pop(name, None)
+    assert trace._trace_file("", "stop") == 99
+    assert made == [(folder, 0o755) for folder in (
+        "/var", "/var/lib", "/var/lib/heartbeat", "/var/lib/heartbeat/trace_ra",
+        "/var/lib/heartbeat/trace_ra/IPaddr2")]
+    (path, mode), = opened
+    assert mode == 0o600 and re.fullmatch(
+        r"/var/lib/heartbeat/trace_ra/IPaddr2/vip\.stop\.\d{4}-\d\d-\d\d\.\d\d:\d\d:\d\d", path)
+
+
 @pytest.mark.parametrize("target", ["relative", "12", "x"])
 def test_what_is_no_target(fp, agent, tmp_path, target):
     fp.query(SHOW4)
@@ -73,7 +94,7 @@ def test_what_is_no_target(fp, agent, tmp_path, target):
 
 
 def test_at_a_terminal_it_goes_there(fp, agent, host):
-    host.setattr(posix, "isatty", lambda _fd: True)
+    host.setattr(posix, "isatty", lambda fd: fd == 0)
     done = agent("stop", env={"OCF_TRACE_RA": "1"}, ip="x")
     assert any("stop of IPaddr2(vip)[" in line for line in done.reasons)
 
