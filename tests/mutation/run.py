@@ -102,16 +102,17 @@ class Tests:
     def of(self, mutant):
         """Return the tests that can see a mutant: those that ran its statement.
 
-        Of what runs at import or is a function's head, all that ran any line of the module.  What
-        runs in a process of its own is not seen line by line: tests that started one are added,
-        if they are in a file of that module or nothing ran the statement.
+        Of what runs at import or is a function's head, all that ran any line of the module, and
+        all in its test files, which may only look at values.  What runs in a process of its own is
+        not seen line by line: tests that started one are added, if they are in one of those files
+        or nothing ran the statement.
         """
         ran = self.lines.get(mutant.file, {})
         inside = statement(mutant)
         found = set().union(*(ran.get(line, ()) for line in inside or ran))
-        own = own_tests(mutant.module)
-        found |= {name for name in self.starting
-                  if not found or name.partition("::")[0].rpartition("/")[2] in own}
+        files = own_tests(mutant.module)
+        own = {name for name in self.seconds if name.partition("::")[0].rpartition("/")[2] in files}
+        found |= own & self.starting if inside and found else own if not inside else self.starting
         return sorted(found & self.seconds.keys(),
                       key=lambda name: (-self.killed[name], self.seconds[name]))
 

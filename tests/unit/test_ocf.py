@@ -2,6 +2,7 @@
 """Booleans, decimals, probes, binaries, reasons; where log lines go is in test_log.py."""
 
 import os
+import select
 
 import pytest
 
@@ -73,6 +74,8 @@ def test_writing_to_nobody(host, monkeypatch):
 @pytest.mark.parametrize("given, expected", [
     ({}, ("default", "/run/resource-agents", None)),
     ({"OCF_RESOURCE_INSTANCE": "vip", "HA_RSCTMP": "/x"}, ("vip", "/x", None)),
+    ({"OCF_RA_VERSION_MAJOR": "1", "OCF_RESOURCE_INSTANCE": "vip", "HA_RSCTMP": "/x"},
+     ("vip", "/x", None)),
     ({"HA_use_logd": "true"}, ("default", "/run/resource-agents", "yes")),
     ({"HA_use_logd": "true", "HA_LOGD": "no"}, ("default", "/run/resource-agents", "no")),
     ({"HA_use_logd": "no", "HA_RSCTMP": ""}, ("default", "/run/resource-agents", None))])
@@ -125,3 +128,34 @@ def test_nothing_can_be_made_in_a_folder_that_is_a_link(fp, tmp_path):
 
 def test_numbers_with_many_zeros():
     assert ocf.ocf_is_decimal("0" * 98 + "7") and not ocf.ocf_is_decimal("0" * 99 + "7")
+
+
+def test_who_is_waited_for(monkeypatch):
+    """Whoever reads what the action prints, and nobody else for long."""
+    wrote = []
+    monkeypatch.setattr(ocf, "_room", lambda _fd: 0)
+    monkeypatch.setattr(ocf.commands, "is_regular", lambda _told: False)
+    monkeypatch.setattr(ocf.posix, "write", lambda fd, data: wrote.append((fd, data)) or len(data))
+    for fd in (1, 2):
+        ocf.write_all(fd, "text")
+    assert wrote == [(1, b"text")]
+
+
+@pytest.mark.parametrize("ready, room, asked", [
+    ([True], ocf.PIPE_BUF, [0]), ([False, True], ocf.PIPE_BUF, [0, 500]),
+    ([False, False], 0, [0, 500])])
+def test_how_long_a_pipe_is_waited_for(monkeypatch, ready, room, asked):
+    waits, ready = [], list(ready)
+
+    class Poll:
+        def register(self, _fd, _events):
+            pass
+
+        def poll(self, milliseconds):
+            waits.append(milliseconds)
+            return ready.pop(0)
+
+    monkeypatch.setattr(select, "poll", Poll)
+    monkeypatch.setattr(ocf.RUN, "patience", 0.5)
+    assert ocf._room(7) == room
+    assert waits == asked
