@@ -112,7 +112,10 @@ class Tests:
         found = set().union(*(ran.get(line, ()) for line in inside or ran))
         files = own_tests(mutant.module)
         own = {name for name in self.seconds if name.partition("::")[0].rpartition("/")[2] in files}
-        found |= own & self.starting if inside and found else own if not inside else self.starting
+        if inside is None:
+            found |= own
+        else:
+            found |= own & self.starting if found else self.starting
         return sorted(found & self.seconds.keys(),
                       key=lambda name: (-self.killed[name], self.seconds[name]))
 
