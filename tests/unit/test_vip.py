@@ -389,3 +389,30 @@ def test_an_address_that_is_counted_up(fp, number, ip):
     values = dict(params.read({}), ip="192.0.2.250", unique_clone_address="true")
     vip.unique_clone_address("stop", values)
     assert values["ip"] == ip
+
+
+def test_an_address_where_it_does_not_belong(fp, make_vip, tmp_path):
+    made = make_vip("status")
+    made.params["nic"] = "uplink"
+    there = vip.misplaced(made, "eth0")
+    assert (there.nic, there.prefix, there.settled) == ("", -1, False)
+    assert "nic [uplink] is another interface now" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("iflabel, ip, label", [
+    ("", "192.0.2.10", ""), ("x", "2001:db8::e", ""), ("x" * 10, "192.0.2.10", "eth0:" + "x" * 10),
+    ("x" * 11, "192.0.2.10", None)])
+def test_labels(fp, make_vip, iflabel, ip, label):
+    made = make_vip(ip=ip, iflabel=iflabel)
+    if label is None:
+        with pytest.raises(ocf.OcfExit) as leaving:
+            vip.label_of(made)
+        assert leaving.value.rc == 6
+    else:
+        assert vip.label_of(made) == label
+
+
+def test_a_broadcast_address_is_one_word(fp, make_vip):
+    with pytest.raises(ocf.OcfExit) as leaving:
+        vip.check_start_parameters(make_vip(broadcast="192.0.2.255 x"))
+    assert leaving.value.rc == 6
