@@ -416,3 +416,21 @@ def test_a_broadcast_address_is_one_word(fp, make_vip):
     with pytest.raises(ocf.OcfExit) as leaving:
         vip.check_start_parameters(make_vip(broadcast="192.0.2.255 x"))
     assert leaving.value.rc == 6
+
+
+@pytest.mark.parametrize("ip, nic", [("192.0.2.10", ""), ("x", "eth0")])
+def test_what_cannot_be_served(fp, make_vip, ip, nic):
+    made = make_vip("monitor", ip=ip)
+    made.nic = nic
+    assert vip.ip_served(made) == "no"
+
+
+def test_places_that_cannot_be_told(fp, make_vip, monkeypatch, capfd):
+    def fails(_family, _ip):
+        raise addresses.Unreadable("no luck")
+
+    monkeypatch.setattr(addresses, "address_places", fails)
+    with pytest.raises(ocf.OcfExit) as leaving:
+        vip.places_or_exit(make_vip())
+    assert leaving.value.rc == 1
+    assert "cannot tell whether 192.0.2.10 is here: no luck" in capfd.readouterr().err
