@@ -116,8 +116,8 @@ class Tests:
             found |= own
         else:
             found |= own & self.starting if found else self.starting
-        return sorted(found & self.seconds.keys(),
-                      key=lambda name: (-self.killed[name], self.seconds[name]))
+        return sorted(found & self.seconds.keys(), key=lambda name: (
+            -self.killed[name], inside is None and name not in own, self.seconds[name]))
 
 
 def statement(mutant):

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from ipaddr2_py import commands, params
+from ipaddr2_py import agent, commands, params
+from ipaddr2_py.clusterip import params as clusterip_params
 from ipaddr2_py.provider import metadata
 
 # name, type, default: the manual page's parameters in its order, then the newer ones.
@@ -138,3 +139,25 @@ def test_parameters_that_a_description_names_exist(parameter):
 def test_nothing_is_imported():
     with open(params.__file__, encoding="utf-8") as file:
         assert not re.search(r"^\s*(import|from)\b", file.read(), re.MULTILINE)
+
+
+def test_the_head_says_what_it_is():
+    assert "Virtual" in params.SHORTDESC and "virtual IP address" in params.LONGDESC
+
+
+def test_what_is_offered_is_what_is_taken():
+    boolean = ("true", "false")
+    assert params.CHOICES == {
+        "arp_sender": agent.SENDERS, "clusterip_hash": tuple(clusterip_params.HASHES),
+        "clusterip_firewall": ("auto", *clusterip_params.FIREWALLS),
+        "clusterip_table": tuple(clusterip_params.TABLES), "preferred_lft": ("forever", "0"),
+        **{name: boolean for name, kind, default in SPECIFIED
+           if kind == "boolean" or default == "false"}, "arp_bg": boolean}
+
+
+def test_what_can_be_reloaded_exists():
+    names = {one.name for one in params.TABLE + params.TRACING}
+    assert set(params.RELOADABLE) <= names and len(params.RELOADABLE) == 13
+    assert [(one.name, one.type, one.default) for one in params.TRACING] == [
+        ("trace_ra", "boolean", "false"), ("trace_dir", "string", "")]
+    assert all(one.shortdesc and one.longdesc for one in params.TRACING)
