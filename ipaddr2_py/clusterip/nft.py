@@ -56,7 +56,7 @@ def hash_chains(mode: str) -> dict:
 # --- the rules -------------------------------------------------------------------------------
 
 
-def skeleton(vip, share, defragment=DEFRAGMENT[0]) -> list:
+def skeleton(vip, share, defragment: str) -> list:
     """All rules but the buckets': tuples (family, chain, rule, comment), chains in order of use."""
     family = FAMILY[vip.family]
     settings = (f"IPaddr2 {share.nic} {share.mac} {share.own or '-'} {share.hash} {share.total} "

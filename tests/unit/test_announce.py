@@ -540,3 +540,17 @@ def test_which_hardware_address_a_refresh_announces(make_vip, monkeypatch, bucke
     vip.bucket = bucket
     announce.refresh(vip)
     assert sent == [mac]
+
+
+def test_a_mode_is_for_ipv4_alone(make_vip):
+    for options, mode in (("-U", "request"), ("-A", "reply"), ("-A -U", "both"), ("", "both")):
+        assert announce.builtin_mode(make_vip(send_arp_opts=options)) == mode
+        assert announce.builtin_mode(make_vip(ip=IP6, prefix=64, send_arp_opts=options)) == "both"
+
+
+def test_what_a_burst_that_cannot_begin_comes_to(make_vip, monkeypatch):
+    burst = announce.start_burst(make_vip(arp_sender="builtin"))
+    monkeypatch.setattr(announce, "first_round", lambda _burst: False)
+    assert announce.send(burst, "") == 1
+    burst.nothing = "nobody asks"
+    assert announce.send(burst, "") == 0

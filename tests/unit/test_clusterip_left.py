@@ -319,12 +319,13 @@ def test_a_list_of_groups_that_cannot_be_read(monkeypatch):
 # --- choosing, and what is said --------------------------------------------------------------
 
 
-def test_programs_by_the_environment(fp):
+def test_programs_by_the_environment(fp, shared):
     fp.install("nft")
     commands.ENV.update(MODPROBE="/x/modprobe", IPTABLES="/x/iptables -w")
     assert clusterip.programs("clusterip")[1] == "/x/modprobe"
     assert clusterip.programs("iptables") == ["/x/iptables -w", "arptables"]
     assert clusterip.programs("nft") == ["nft"]
+    assert clusterip_iptables.iptables(shared()) == ["/x/iptables", "-w", "-t", "mangle"]
 
 
 def test_nothing_hinders(fp, shared):
