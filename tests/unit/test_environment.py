@@ -179,3 +179,33 @@ def test_blanks_are_what_words_are_parted_by():
         parts = len(commands.split("a" + chr(number) + "b")) == 2
         if parts is not (chr(number) in commands.BLANKS):
             pytest.fail("%#x" % number)
+
+
+def test_names_and_values_of_any_bytes():
+    load_environment({b"\xff": b"\xfe", "\udcfd": "\udcfc"})
+    for found in (ENV, commands.child_env_text()):
+        assert (found["\udcff"], found["\udcfd"]) == ("\udcfe", "\udcfc")
+
+
+@pytest.mark.parametrize("word, line", [
+    ("", "''"), ("a", "a"), ("\u00e9", "'\u00e9'"), ("-a_b./:=+,@%", "-a_b./:=+,@%"),
+    ("--", "--"), ("a b", "'a b'"), ("it's", "'it'\"'\"'s'")])
+def test_words_that_can_be_pasted(word, line):
+    assert commands.quoted([word]) == line
+
+
+def test_a_question_is_begun_once(monkeypatch):
+    begun = []
+
+    class Started:
+        def __init__(self, argv):
+            begun.append(argv)
+            self.pid = 7
+
+    monkeypatch.setattr(commands, "_Started", Started)
+    monkeypatch.setattr(commands.RUN, "prefetched", {})
+    monkeypatch.setattr(commands.RUN, "started", [])
+    for argv in (["ip", "a"], ["ip", "b"], ["ip", "a"]):
+        commands.prefetch(argv)
+    assert begun == [["ip", "a"], ["ip", "b"]]
+    assert len(commands.RUN.started) == 2
