@@ -209,3 +209,10 @@ def test_a_question_is_begun_once(monkeypatch):
         commands.prefetch(argv)
     assert begun == [["ip", "a"], ["ip", "b"]]
     assert len(commands.RUN.started) == 2
+
+
+@pytest.mark.parametrize("out, err, shown", [
+    ("", "", "= 3\n"), ("a\nb\n", "c\n", "| a\n| b\n| c\n= 3\n"), ("a", "", "| a\n= 3\n")])
+def test_what_a_trace_shows_of_a_command(out, err, shown):
+    told = commands.transcript(["ip", "a b"], children.Result(3, out, err))
+    assert told == "+ ip 'a b'\n" + shown
