@@ -8,6 +8,7 @@ what is only logged or said stay as they are.  `return False` becomes `return Tr
 """
 
 import ast
+import collections
 
 COMPARISONS = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Lt: ast.LtE, ast.LtE: ast.Lt,
                ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -36,7 +37,8 @@ class Mutant:
         self.text = text
 
     def key(self):
-        """Return what equivalents.txt names it by, without the line, which moves."""
+        """Return what equivalents.txt names it by, without the line, which moves: the second of
+        the same change in a function ends with (2)."""
         return f"{self.module} {self.function}: {self.what}"
 
 
@@ -46,6 +48,7 @@ def of_module(name, path):
         else f"{name.replace('.', '/')}.py"
     source = path.read_text("utf-8")
     seen = set()
+    alike = collections.Counter()
     for function, node, replacement in changes(ast.parse(source), "module"):
         before = " ".join(ast.unparse(getattr(node, "test", node)).split())
         after = " ".join(ast.unparse(getattr(replacement, "test", replacement)).split())
@@ -57,8 +60,11 @@ def of_module(name, path):
             compile(text, str(path), "exec")
         except SyntaxError:
             continue
-        what = "(left out)" if isinstance(replacement, ast.Pass) else after
-        yield Mutant(name, file, function, node.lineno, f"{before} -> {what}", text)
+        what = f"{before} -> " + ("(left out)" if isinstance(replacement, ast.Pass) else after)
+        alike[function, what] += 1
+        number = alike[function, what]
+        yield Mutant(name, file, function, node.lineno,
+                     what if number == 1 else f"{what} ({number})", text)
 
 
 def replaced(source, node, replacement):

@@ -194,6 +194,17 @@ def test_what_was_said_by_the_limit_counts(pipe, clock):
     assert list(streams.values()) == [[b"said"], []]
 
 
+def test_a_long_output_is_kept(clock):
+    """A host with thousands of addresses has more of them than one read gives."""
+    fd = os.memfd_create("output")
+    os.write(fd, b"x" * 300000)
+    os.lseek(fd, 0, os.SEEK_SET)
+    streams = {fd: []}
+    assert children.read_streams(streams, children.Limit(5))
+    assert len(children.joined(streams[fd])) == 300000
+    os.close(fd)
+
+
 def test_how_long_it_is_waited_for_output(pipe, monkeypatch):
     asked, left = [], [2.0, 0.5, 0.0]
 
