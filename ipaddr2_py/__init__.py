@@ -11,14 +11,14 @@ __version__ = "1.0.0"
 def main(argv, environ):
     """Run the agent, argv = [program, action]; its exit code.
 
-    A monitor's first question is under way before the rest of the agent is loaded: where a host has
-    thousands of addresses, `ip` needs a while for its answer.
+    An action's first question is under way before the rest of the agent is loaded: `ip` answers
+    meanwhile, and where a host has thousands of addresses it needs a while.
     """
     from . import addresses, children, commands
 
     children.signals_by_default()
     commands.load_environment(environ)
-    addresses.prefetch_monitor(argv)
+    addresses.prefetch_places(argv)
     from . import agent
 
     return agent.main(argv)

@@ -15,7 +15,7 @@ IFF_NOARP = 0x80
 SIOCGIFFLAGS = 0x8913
 TRIES = 20                  # of a query that changes on the host interrupt
 HEX_DIGITS = "0123456789abcdefABCDEF"
-#: Parameters that may have a monitor look elsewhere, or for another address.
+#: Parameters that may have an action look elsewhere, or for another address.
 IN_THE_WAY = ("network_namespace", "unique_clone_address")
 
 
@@ -295,16 +295,20 @@ def find_interface(held, prefix: int, nic: str) -> list:
     return [one for one in held if one.prefix == prefix and one.nic == nic and not one.peer]
 
 
-def prefetch_monitor(argv) -> None:
-    """Begin the first question of a monitor or status; nothing where it may be another one.
+def prefetch_places(argv) -> None:
+    """Begin what an action asks first, where the address is held; nothing where it may be another
+    question, or where the answer must be newer: a shared address is looked at under its lock.
 
     argv is the agent's own.  What is begun and not asked for is dropped in the end.
     """
-    if argv[1:] not in (["monitor"], ["status"]):
+    action = argv[1] if len(argv) == 2 else ""
+    if action not in ("stop", "monitor", "status"):
         return
     for name in IN_THE_WAY:
         if ENV.get("OCF_RESKEY_" + name):
             return
+    if action == "stop" and ENV.get("OCF_RESKEY_CRM_meta_clone_max"):
+        return
     text = ENV.get("OCF_RESKEY_ip", "").strip(BLANKS)
     family = "inet6" if ":" in text else "inet"
     if not address_bytes(text, family):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The OCF resource agent IPaddr2: adds, watches and removes a cluster's virtual IP address.
 
-Function by function as the shell agent of ClusterLabs' resource-agents; README.md has the map.
+Function by function as the shell agent of ClusterLabs' resource-agents; doc/source.md has the map.
 """
 
 import sys
@@ -94,7 +94,7 @@ def ip_validate(action: str):
 
 
 def ip_status(vip) -> int:
-    """Print running or stopped; 0 or 7, or 1 for an address that another host has too."""
+    """Print running or stopped; 0 or 7, or 1 for a served address that has_duplicate()."""
     if ip_served(vip, vip.held) == "ok" and not link_failed(vip):
         ocf.say("running")
         return OCF_ERR_GENERIC if has_duplicate(vip) else OCF_SUCCESS

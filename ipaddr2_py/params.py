@@ -176,9 +176,10 @@ host that talked to the VIP did so over the loopback; this makes their connectio
 VIP's new home at once rather than go on with a cached route.
 """),
     Parameter("run_arping", "string", "false", "Look for a duplicate first (IPv4)", """\
-When true, start first asks the network with arping of iputils whether another host holds the
-address, and fails (exit code 1) when one answers. This takes up to three seconds of each start,
-the failover included. IPv6 has its own check, see nodad.
+When true, start first asks the network with arping whether another host holds the address, and
+fails (exit code 1) when one answers. This takes up to three seconds of each start, the failover
+included. It needs the arping of iputils or of BusyBox (exit code 5 without one). IPv6 has its own
+check, see nodad.
 """),
     Parameter("nodad", "string", "false", "Skip duplicate address detection (IPv6)", """\
 When true, the address can be used at once, and nobody finds out whether another host has it. When

@@ -177,7 +177,7 @@ def mounts(path: str, inode: str) -> list:
 
 
 def unescaped(text: str) -> str:
-    r"""A path of mountinfo, where a blank is \\040 and the like."""
+    r"""A path of mountinfo, where a blank is \040 and the like."""
     first, *others = text.split("\\")
     return first + "".join(chr(int(part[:3], 8)) + part[3:] for part in others)
 

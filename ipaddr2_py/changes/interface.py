@@ -112,23 +112,28 @@ def take_back(family: str, address, index: int) -> None:
 
 
 def collision(nic: str, ip: str) -> bool:
-    """Whether another host answers for IPv4 address `ip`, as iputils' arping sees it.
+    """Whether another host answers for IPv4 address `ip`, as iputils' or BusyBox's arping sees it.
 
     Exits 5 where arping is missing, or is another program of that name.
     """
     check_binary("arping")
     told = commands.query(["arping", "-V"])
     if is_foreign_arping(told.out + told.err):
-        ocf_exit_reason(f"run_arping needs the arping of iputils, but {commands.find('arping')} "
-                        f"says: {' '.join((told.out + told.err).split())[:80]}")
+        ocf_exit_reason("run_arping needs the arping of iputils or BusyBox, but "
+                        f"{commands.find('arping')} says: "
+                        f"{' '.join((told.out + told.err).split())[:80]}")
         raise OcfExit(OCF_ERR_INSTALLED)
     # Duplicate address detection: 1 alone means that somebody answered.
     return commands.query(["arping", "-q", "-c", "2", "-w", "3", "-D", "-I", nic, ip]).rc == 1
 
 
 def is_foreign_arping(text: str) -> bool:
-    """Whether `arping -V` shows an arping whose exit codes and options are not those of iputils."""
-    return "iputils" not in text and ("Habets" in text or "BusyBox" in text or "ARPing" in text)
+    """Whether `arping -V` shows an arping whose -D does not look for a duplicate: that of Thomas
+    Habets, which ends with 1 where nobody answers.
+
+    BusyBox's (networking/arping.c) is made after that of iputils, exit code and all.
+    """
+    return "iputils" not in text and ("Habets" in text or "ARPing" in text)
 
 
 def link_up(nic: str) -> str:

@@ -139,8 +139,11 @@ def check_senders(report):
                    "work", "install iputils-arping")
     elif "iputils" in arping:
         report.add("arping", FINE, arping)
+    elif "BusyBox" in commands.query(["arping", "-V"], 5.0).err:     # it does not know -V
+        report.add("arping", FINE, "that of BusyBox")
     else:
-        report.add("arping", KNOW, f"{arping}: not that of iputils, which run_arping needs")
+        report.add("arping", KNOW, f"{arping}: not that of iputils or BusyBox, which run_arping "
+                   "needs")
 
 
 def check_sharing(report):

@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"vipctl {__version__}")
     made.add_argument("verb", choices=[verb.name for verb in verbs.VERBS], metavar="VERB",
                       help=argparse.SUPPRESS)
-    made.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    made.add_argument("words", nargs="*", default=[], help=argparse.SUPPRESS)
     for option in verbs.OPTIONS:
         more = {"metavar": option.metavar} if option.metavar else {"action": "store_true"}
         made.add_argument(option.flag, help=option.text, **more)

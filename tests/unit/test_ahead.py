@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Addresses as values; what is asked ahead is what a monitor asks, and nothing else."""
+"""Addresses as values; what is asked ahead is what an action asks first."""
 
 import ipaddress
 import random
@@ -51,7 +51,7 @@ def test_what_is_no_address_stays_as_it_is(text, family):
     assert addresses.canonical(text, family) == text
 
 
-# --- a monitor's first question -------------------------------------------------------------
+# --- an action's first question --------------------------------------------------------------
 
 
 @pytest.fixture(name="asked")
@@ -63,17 +63,17 @@ def what_is_asked(monkeypatch, tmp_path):
         environ = dict(programs_environment(tmp_path))
         environ.update(("OCF_RESKEY_" + name, value) for name, value in parameters.items())
         commands.load_environment(environ)
-        addresses.prefetch_monitor([AGENT, *words])
+        addresses.prefetch_places([AGENT, *words])
         return found
 
     return run
 
 
-@pytest.mark.parametrize("action", ["monitor", "status"])
+@pytest.mark.parametrize("action", ["monitor", "status", "stop"])
 @pytest.mark.parametrize("ip, family", [
     ("192.0.2.10", "inet"), ("10.0.0.255", "inet"), ("2001:DB8:0::10", "inet6"), ("::1", "inet6"),
     ("::ffff:192.0.2.10", "inet6")])
-def test_a_monitor_asks_for_its_address(asked, action, ip, family):
+def test_an_action_asks_for_its_address(asked, action, ip, family):
     words = addresses.addr_show_words(family, addresses.canonical(ip, family))
     assert asked(action, ip=ip) == [["ip", *words]]
 
@@ -86,7 +86,8 @@ def test_what_is_no_address_is_not_asked_for(asked, ip):
 
 
 @pytest.mark.parametrize("words", [
-    (), ("start",), ("stop",), ("validate-all",), ("meta-data",), ("monitor", "more"), ("",)])
+    (), ("start",), ("validate-all",), ("meta-data",), ("monitor", "more"), ("stop", "more"),
+    ("",)])
 def test_other_actions_ask_nothing_ahead(asked, words):
     assert asked(*words, ip="192.0.2.10") == []
 
@@ -94,6 +95,12 @@ def test_other_actions_ask_nothing_ahead(asked, words):
 @pytest.mark.parametrize("more", [{"network_namespace": "blue"}, {"unique_clone_address": "true"}])
 def test_not_where_it_may_be_another_question(asked, more):
     assert asked("monitor", ip="192.0.2.10", **more) == []
+    assert asked("stop", ip="192.0.2.10", **more) == []
+
+
+def test_a_stop_of_a_clone_asks_under_its_lock(asked):
+    assert asked("stop", ip="192.0.2.10", CRM_meta_clone_max="2") == []
+    assert len(asked("monitor", ip="192.0.2.10", CRM_meta_clone_max="2")) == 1
 
 
 def test_a_host_out_of_descriptors_is_the_agents_to_tell_of(asked, monkeypatch):
