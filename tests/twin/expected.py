@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The differences that are meant, in one table.
 
-Each entry names its row of the README's table of differences. An entry says in which steps it holds
+Each entry names its row of doc/differences.md. An entry says in which steps it holds
 (`when`, given a Step) and which fields of such a step may differ then. A rewriting entry turns the
 shell agent's list into what ours is to be; these are applied first. What no entry expects fails the
 run, and so does an entry that never matched, a row without an entry, and an entry without a row.
@@ -21,7 +21,7 @@ ALTNAMES = ("the-other-name",)
 NO_NAMESPACE = {"start": 5, "validate-all": 5, "stop": 0}
 SENDER_OF_OURS = re.compile(r"remove (send_arp|send_ua|ipoibarping)\b")
 
-# row: of the README's table; when: Step -> whether it holds; rewrite: (Step, list) -> list
+# row: of doc/differences.md; when: Step -> whether it holds; rewrite: (Step, list) -> list
 Entry = namedtuple("Entry", "row fields when why rewrite")
 
 

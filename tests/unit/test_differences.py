@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the agent differs from the shell agent on purpose, by the number in README's table.
+"""Where the agent differs from the shell agent on purpose, by the number in doc/differences.md.
 
 What the shell agent does instead is shown by the tests in twin/; here are our commands.
 """

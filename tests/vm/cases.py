@@ -4,7 +4,7 @@
 A step is "INSTANCE ACTION [PARAMETER=VALUE]..." (a name in capitals is an environment variable),
 "both ACTION" (instances 0 and 1 at once), "$ COMMAND" in the node's namespace, "write TEXT" into
 the kernel's list of buckets, or "traffic" (which of 48 ports of a client are answered).
-A tuple (STEP, ROW) differs from the shell agent as that row of the README's table says.
+A tuple (STEP, ROW) differs from the shell agent as that row of doc/differences.md says.
 """
 
 PLAIN = " CRM_meta_clone_max=1 cidr_netmask="       # with nic, whose prefix length is looked up
