@@ -36,11 +36,15 @@ def checked(options) -> list:
     return report.lines
 
 
+def printed(*argv) -> list:
+    """The lines that a program prints, none where it cannot be run."""
+    result = commands.query(list(argv), 5.0)
+    return [] if result.rc == 127 else (result.out + result.err).strip().splitlines()
+
+
 def said(*argv) -> str:
     """The first line of what a program prints, "" where it cannot be run."""
-    result = commands.query(list(argv), 5.0)
-    lines = (result.out + result.err).strip().splitlines()
-    return lines[0].strip() if result.rc != 127 and lines else ""
+    return "".join(printed(*argv)[:1]).strip()
 
 
 # --- programs and libraries ------------------------------------------------------------------
@@ -133,16 +137,16 @@ def check_senders(report):
         else:
             report.add(program, KNOW, f"{path} is not installed: the built-in sender announces "
                        f"{family}")
-    arping = said("arping", "-V")
+    arping = printed("arping", "-V")
     if not arping:
         report.add("arping", KNOW, "not installed: arp_sender=iputils_arping and run_arping do not "
                    "work", "install iputils-arping")
-    elif "iputils" in arping:
-        report.add("arping", FINE, arping)
-    elif "BusyBox" in commands.query(["arping", "-V"], 5.0).err:     # it does not know -V
+    elif "iputils" in arping[0]:
+        report.add("arping", FINE, arping[0])
+    elif any("BusyBox" in line for line in arping):     # it does not know -V, and says its name
         report.add("arping", FINE, "that of BusyBox")
     else:
-        report.add("arping", KNOW, f"{arping}: not that of iputils or BusyBox, which run_arping "
+        report.add("arping", KNOW, f"{arping[0]}: not that of iputils or BusyBox, which run_arping "
                    "needs")
 
 

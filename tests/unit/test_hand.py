@@ -10,7 +10,7 @@ import tarfile
 import pytest
 
 from ipaddr2_py import params
-from ipaddr2_py.hand import HandError, cib, cluster, program, status, target, terminal, verbs
+from ipaddr2_py.hand import HandError, check, cib, cluster, program, status, target, terminal, verbs
 from ipaddr2_py.provider import metadata
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -155,6 +155,25 @@ def test_wrong_use(argv, capsys):
     with pytest.raises(SystemExit) as leaving:
         program.arguments(argv)
     assert leaving.value.code == 2 and "usage: vipctl" in capsys.readouterr().err
+
+
+def test_without_words_it_asks_for_a_verb(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        program.arguments([])
+    assert leaving.value.code == 2
+    assert "are required: VERB\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("whose, verdict, text", [
+    ("iputils", check.FINE, "arping from iputils 20221126"),
+    ("busybox", check.FINE, "that of BusyBox"),
+    ("habets", check.KNOW, "not that of iputils or BusyBox, which run_arping needs")])
+def test_whose_arping_it_is(fp, captured, whose, verdict, text):
+    fp.query("arping -V", captured("arping-" + whose))
+    report = check.Report()
+    check.check_senders(report)
+    (told,) = [line for line in report.lines if line["topic"] == "arping"]
+    assert told["verdict"] == verdict and text in told["text"]
 
 
 def test_help_fits_one_screen(capsys):
