@@ -16,7 +16,8 @@ from ipaddr2_py import __version__
 from ipaddr2_py.provider import install as provider_module, metadata
 from tests.conftest import lacking
 
-pytestmark = pytest.mark.slow
+#: In one worker: what they install, each of them would.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ("bin", "ipaddr2_py", "templates", "setup.cfg", "setup.py", "pyproject.toml",
