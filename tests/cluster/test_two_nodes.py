@@ -14,6 +14,10 @@ TOOLS = {
 }
 
 
+#: For what no word of the tool takes part in: once is enough.
+WITH_ONE_TOOL = pytest.mark.parametrize("made", ["crm"], indirect=True)
+
+
 class Examples:
     """The resources an example of the README makes, and the words of its tool."""
 
@@ -85,6 +89,7 @@ def test_standby(lab, examples):
         examples.say("online", node=name)
 
 
+@WITH_ONE_TOOL
 def test_node_killed(lab, examples):
     """Power loss: the survivor takes over, and keeps what it has when the other is back."""
     name = lab.running_on(next(iter(examples.addresses)))[0]
@@ -97,6 +102,7 @@ def test_node_killed(lab, examples):
     assert placed(lab, examples) == survivor
 
 
+@WITH_ONE_TOOL
 def test_address_removed_behind_its_back(lab, examples):
     """The monitor notices and the address is put back: one failed monitor each, no more."""
     failed = []
@@ -113,6 +119,7 @@ def test_address_removed_behind_its_back(lab, examples):
     lab.forgive()
 
 
+@WITH_ONE_TOOL
 def test_restarted_under_maintenance(lab, examples):
     """Corosync and Pacemaker end and come back; the addresses are found, and never left."""
     before = placed(lab, examples)
