@@ -8,7 +8,7 @@ import sys
 
 from .. import __version__, commands
 from ..announce import sender
-from ..changes import files, sh_import
+from ..changes import files, interface, sh_import
 from . import HandError, look, target, terminal
 
 FINE, KNOW, WRONG = "fine", "worth knowing", "wrong"
@@ -141,13 +141,11 @@ def check_senders(report):
     if not arping:
         report.add("arping", KNOW, "not installed: arp_sender=iputils_arping and run_arping do not "
                    "work", "install iputils-arping")
-    elif "iputils" in arping[0]:
-        report.add("arping", FINE, arping[0])
-    elif any("BusyBox" in line for line in arping):     # it does not know -V, and says its name
-        report.add("arping", FINE, "that of BusyBox")
-    else:
+    elif interface.is_foreign_arping("\n".join(arping)):
         report.add("arping", KNOW, f"{arping[0]}: not that of iputils or BusyBox, which run_arping "
                    "needs")
+    else:       # BusyBox's does not know -V, and tells its name in a later line
+        report.add("arping", FINE, next((line for line in arping if "BusyBox" in line), arping[0]))
 
 
 def check_sharing(report):
