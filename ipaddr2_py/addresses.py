@@ -301,13 +301,12 @@ def prefetch_places(argv) -> None:
 
     argv is the agent's own.  What is begun and not asked for is dropped in the end.
     """
-    action = argv[1] if len(argv) == 2 else ""
-    if action not in ("stop", "monitor", "status"):
+    if argv[1:] not in (["stop"], ["monitor"], ["status"]):
         return
     for name in IN_THE_WAY:
         if ENV.get("OCF_RESKEY_" + name):
             return
-    if action == "stop" and ENV.get("OCF_RESKEY_CRM_meta_clone_max"):
+    if argv[1] == "stop" and ENV.get("OCF_RESKEY_CRM_meta_clone_max"):
         return
     text = ENV.get("OCF_RESKEY_ip", "").strip(BLANKS)
     family = "inet6" if ":" in text else "inet"

@@ -2,8 +2,9 @@
 """Where we differ from the shell agent on purpose, row by row: both agents, side by side.
 
 Each test is one row of doc/differences.md, and shows on real interfaces what the shell agent of
-resource-agents does and what ours does.  The one installed is Debian 12's 4.12; where it does not show what a row says of the shell agent, the test says so.  Rows 19 and 20,
-on Cluster IP, have tests of their own.  tests/twin compares all the rest.
+resource-agents does and what ours does. The one installed is Debian 12's 4.12; where it does not
+show what a row says of the shell agent, the test says so. Rows 19 and 20, on Cluster IP, have tests
+of their own. tests/twin compares all the rest.
 """
 
 import contextlib
